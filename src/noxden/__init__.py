@@ -1,0 +1,24 @@
+"""Shared nox sessions on environments and wheels named by their content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from noxden.sessions.decorator import session
+
+__all__ = ["session"]
+
+_HOMES = {"session": "noxden.sessions.decorator"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a part of the API when it is first used; ``import noxden`` alone stays cheap."""
+    if name not in _HOMES:
+        message = f"module 'noxden' has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module  # noqa: PLC0415
+
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,116 @@
+"""Configuration: what ``[tool.noxden]`` says, what overrides it, and where each value came from.
+
+The values are named tuples of the standard library because every warm session builds
+them; msgspec, which checks a table before it becomes such a value, is imported only when a
+table has not been seen before (see :mod:`noxden._config_table`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "Config",
+    "DenConfig",
+    "LintConfig",
+    "PackagingConfig",
+    "UnitConfig",
+    "load_config",
+]
+
+NOT_UNIT = "not e2e and not playwright and not heavy and not device"
+"""The marker expression of unit tests: everything that no other session claims."""
+
+
+class LintConfig(NamedTuple):
+    """``[tool.noxden.lint]``."""
+
+    groups: tuple[str, ...] = ("lint",)
+    """Dependency groups that hold the lint tools."""
+    python: str | None = None
+    """Interpreter request; ``None`` is the project's own choice."""
+    spelling: str = "codespell"
+    """``codespell``, ``typos`` or ``none``."""
+    steps: tuple[str, ...] = ()
+    """The steps to run, in order; empty runs all that the project has."""
+
+
+class UnitConfig(NamedTuple):
+    """``[tool.noxden.unit]``."""
+
+    groups: tuple[str, ...] = ("test",)
+    """Dependency groups that hold pytest and what the tests import."""
+    python: tuple[str, ...] = ()
+    """Interpreter requests, one session each; empty is the project's own choice."""
+    markers: str = NOT_UNIT
+    """The ``-m`` expression that selects the unit tests."""
+    workers: str = "auto"
+    """pytest-xdist workers: a number, or ``auto`` by cores and measured suite length."""
+    coverage: bool = False
+    """Measure coverage with branches and write coverage.xml."""
+
+
+class PackagingConfig(NamedTuple):
+    """``[tool.noxden.packaging]``."""
+
+    groups: tuple[str, ...] = ("packaging",)
+    """Dependency groups that hold twine, check-wheel-contents and validate-pyproject."""
+    python: str | None = None
+    """Interpreter request; ``None`` is the project's own choice."""
+
+
+class DenConfig(NamedTuple):
+    """``[tool.noxden.den]``."""
+
+    max_size: str = "50GB"
+    """What garbage collection leaves at most, base environments and uv's cache together."""
+    max_age: str = "30d"
+    """Unused for longer than this, a base environment goes at the next collection."""
+    key_env: tuple[str, ...] = ()
+    """Environment variables that are part of every environment key (say ``CFLAGS``)."""
+
+
+class Config(NamedTuple):
+    """``[tool.noxden]`` as a whole, overrides applied."""
+
+    sessions: tuple[str, ...] = ("lint", "unit", "packaging")
+    """The sessions that ``noxden.register()`` registers."""
+    lint: LintConfig = LintConfig()
+    unit: UnitConfig = UnitConfig()
+    packaging: PackagingConfig = PackagingConfig()
+    den: DenConfig = DenConfig()
+
+
+def load_config(project: Path, env: Mapping[str, str]) -> Config:
+    """Read the configuration of the project in ``project``.
+
+    A project without a ``[tool.noxden]`` table and an environment without an override
+    costs one read of pyproject.toml. Anything else is checked once and remembered in the
+    den by the hash of what was checked.
+
+    Raises:
+        UsageError: pyproject.toml is not TOML, or a key or a value is not known.
+    """
+    try:
+        text = (project / "pyproject.toml").read_bytes()
+    except FileNotFoundError:
+        text = b""
+    overrides = {name: env[name] for name in env if name.startswith(_OVERRIDES)}
+    if b"noxden" not in text and not overrides:
+        return Config()
+    from noxden import _config_table  # noqa: PLC0415
+
+    return _config_table.recall(text, project / "pyproject.toml", overrides, env)
+
+
+TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] = {
+    "lint": LintConfig,
+    "unit": UnitConfig,
+    "packaging": PackagingConfig,
+    "den": DenConfig,
+}
+_OVERRIDES = tuple(f"NOXDEN_{table.upper()}_" for table in TABLES) + ("NOXDEN_SESSIONS",)

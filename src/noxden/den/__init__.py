@@ -1,0 +1,1 @@
+"""The den: base environments and worktree environments, built once, shared, collected."""

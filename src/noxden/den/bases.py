@@ -1,0 +1,180 @@
+"""Base environments: third-party packages only, sealed, named by environment key."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from noxden.den.owners import boot_id
+from noxden.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from noxden.den.resolve import Resolution, Workplace
+
+__all__ = ["Base", "ensure_base", "is_whole", "iterate_records", "site_packages"]
+
+
+class Base(NamedTuple):
+    """A base environment that is there."""
+
+    path: Path
+    built: bool
+    """Whether this call built it."""
+    warnings: tuple[str, ...] = ()
+    """What the health check found that does not stop the environment from being used."""
+
+
+def site_packages(environment: Path, label: str) -> Path:
+    """The site-packages of a venv; ``label`` is the Python's short name, ``3.12``."""
+    return environment / "lib" / f"python{label}" / "site-packages"
+
+
+def ensure_base(
+    place: Workplace,
+    resolution: Resolution,
+    complete: Callable[[], Resolution],
+    *,
+    on_build: Callable[[], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> Base:
+    """Make sure the base environment of ``resolution`` is in the den.
+
+    ``complete`` gives the resolution with its document and pylock; it is called only when the
+    environment has to be built.
+
+    Raises:
+        InfrastructureError: uv cannot build it, or what it built is not what was selected.
+    """
+    path = place.den.base(resolution.key)
+    if is_whole(path):
+        return Base(path, built=False)
+    from noxden.den.lifecycle import publish  # noqa: PLC0415
+
+    warnings: list[str] = []
+
+    def build(sibling: Path) -> None:
+        if on_build is not None:
+            on_build()
+        whole = resolution if resolution.pylock is not None else complete()
+        warnings.extend(_build(place, whole, sibling))
+
+    if not place.den.writable:
+        message = f"{path} is not in the den, and the den is read-only; fill it first, or set NOXDEN_DIR"
+        raise InfrastructureError(message)
+    lock = place.den.locks / f"env-{resolution.key}.lock"
+    built = publish(path, lock=lock, is_whole=is_whole, build=build, on_wait=on_wait)
+    return Base(path, built, tuple(warnings))
+
+
+def is_whole(base: Path) -> bool:
+    """Whether ``base`` can be used: published, its interpreter there, its files written out.
+
+    The last is looked at once after each boot. uv does not sync what it installs, so a power
+    loss can leave files short under names that survived; the sizes in RECORD tell.
+    """
+    if not (os.path.exists(base / "env.json") and os.path.exists(base / "bin" / "python")):  # noqa: PTH110
+        return False
+    boot = boot_id()
+    if boot == "unknown" or _read(base / ".boot") == boot:
+        return True
+    if any(_is_short(base, *record) for record in iterate_records(base)):
+        return False
+    _write_boot(base)
+    return True
+
+
+def iterate_records(base: Path) -> Iterator[tuple[Path, str, str]]:
+    """File, hash (``sha256=...``) and size of each line of each RECORD in ``base``.
+
+    Hash and size are empty for the RECORD itself; lines outside of ``base`` are left out.
+    """
+    for record in sorted(base.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+        root = record.parent.parent
+        with record.open(encoding="utf-8", newline="") as file:
+            for name, digest, size in csv.reader(file):
+                path = Path(os.path.normpath(root / name))
+                if path.is_relative_to(base):
+                    yield path, digest, size
+
+
+def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]:
+    """Build the environment in ``sibling``, check it, and write its document last."""
+    import tomli_w  # noqa: PLC0415
+
+    assert resolution.pylock is not None
+    at, uv = place.project.root, place.uv
+    python = resolution.interpreter.executable
+    uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
+    pylock = sibling / "pylock.toml"
+    pylock.write_text(tomli_w.dumps(dict(resolution.pylock)), "utf-8")
+    target = ["--python", sibling / "bin" / "python"]
+    uv("pip", "sync", "--allow-empty-requirements", *target, pylock, cwd=at)
+    site = site_packages(sibling, resolution.interpreter.label)
+    _check_metadata(site, resolution)
+    complaints = uv("pip", "check", *target, cwd=at, expect=(0, 1))
+    _write_boot(sibling)
+    _write_document(sibling, resolution.document or {})
+    if complaints.returncode:
+        return [line for line in complaints.stderr.splitlines() if line.startswith("The package")]
+    return []
+
+
+def _check_metadata(site: Path, resolution: Resolution) -> None:
+    """Make sure that the metadata of every selected package is there and names its version."""
+    from importlib.metadata import distributions  # noqa: PLC0415
+
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
+    installed = {canonicalize_name(found.name): found.version for found in distributions(path=[str(site)])}
+    for package in (resolution.document or {})["selection"]:
+        found = installed.get(package["name"])
+        if found is None or (package["version"] and found != package["version"]):
+            message = (
+                f"uv installed {package['name']} {found or 'without metadata'}, the lock "
+                f"selects {package['version']}; run: noxden doctor"
+            )
+            raise InfrastructureError(message)
+
+
+def _write_document(base: Path, document: Mapping[str, object]) -> None:
+    from noxden.lock.selection import canonical_json  # noqa: PLC0415
+
+    with (base / "env.json").open("wb") as file:
+        file.write(canonical_json(document))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_document(base: Path) -> Mapping[str, object]:
+    """The canonical document of ``base``; empty where there is none."""
+    try:
+        found = json.loads((base / "env.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_short(base: Path, path: Path, _digest: str, size: str) -> bool:
+    try:
+        return bool(size) and path.stat().st_size < int(size)
+    except FileNotFoundError:
+        return path.is_relative_to(base / "lib")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except OSError:
+        return ""
+
+
+def _write_boot(base: Path) -> None:
+    try:
+        (base / ".boot").write_text(boot_id(), "ascii")
+    except OSError:
+        return

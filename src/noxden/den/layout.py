@@ -1,0 +1,176 @@
+"""Where things are in a den, and whether a directory may be used as one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from noxden.errors import InfrastructureError, SafetyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEN_FORMAT", "Den", "compute_den_directory", "open_den"]
+
+DEN_FORMAT = 1
+"""Version of the layout; a newer den is refused, an older one is rebuilt."""
+
+_CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
+# This directory is a noxden den; it can be deleted and will be rebuilt.
+# For information about cache directory tags see https://bford.info/cachedir/
+"""
+
+
+_FOLDERS = ("uv", "envs", "memo", "locks", "uses")
+_REBUILT = ("envs", "memo", "uses")
+
+
+class Den(NamedTuple):
+    """A den on disk."""
+
+    root: Path
+    writable: bool
+
+    @property
+    def uv_cache(self) -> Path:
+        """The UV_CACHE_DIR of everything noxden starts."""
+        return self.root / "uv"
+
+    @property
+    def envs(self) -> Path:
+        """Base environments, a folder each, named by environment key."""
+        return self.root / "envs"
+
+    @property
+    def memo(self) -> Path:
+        """Remembered results of pure functions, by the hash of their inputs."""
+        return self.root / "memo"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files, an exclusive one per entry that is being built."""
+        return self.root / "locks"
+
+    @property
+    def uses(self) -> Path:
+        """Who uses which base environment: a lock file and a folder of roots each."""
+        return self.root / "uses"
+
+    def base(self, key: str) -> Path:
+        """The folder of the base environment ``key``."""
+        return self.envs / key
+
+
+def compute_den_directory(env: Mapping[str, str]) -> Path:
+    """Where the den is: ``NOXDEN_DIR``, else the user cache directory + ``noxden``.
+
+    A run for an untrusted trigger (``NOXDEN_TRUST=untrusted``) has a den of its own beside it.
+    """
+    if named := env.get("NOXDEN_DIR"):
+        directory = Path(named).expanduser().absolute()
+    elif sys.platform == "linux":
+        # platformdirs gives the same; importing it takes half of what a warm session may cost.
+        cache = env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "~").expanduser() / ".cache"
+        directory = Path(cache, "noxden")
+    else:
+        from platformdirs import user_cache_path  # noqa: PLC0415
+
+        directory = user_cache_path("noxden")
+    if env.get("NOXDEN_TRUST", "trusted") == "untrusted":
+        return directory.with_name(directory.name + "-untrusted")
+    return directory
+
+
+def open_den(env: Mapping[str, str]) -> Den:
+    """Open the den that ``env`` names, creating it where there is none.
+
+    Raises:
+        SafetyError: it belongs to another user, others may write or read it, a newer noxden
+            made it, or its file system has locks that do not exclude.
+        InfrastructureError: it cannot be created.
+    """
+    root = compute_den_directory(env)
+    try:
+        found = root.stat()
+    except FileNotFoundError:
+        _create(root, env)
+        found = root.stat()
+    except OSError as error:
+        message = f"cannot use {root} as den: {error.strerror}; set NOXDEN_DIR to another directory"
+        raise InfrastructureError(message) from error
+    _refuse_foreign(root, found)
+    writable = os.access(root, os.W_OK)
+    version = _read_format(root)
+    if version is not None and version > DEN_FORMAT:
+        message = (
+            f"the den {root} was made by a newer noxden (format {version}, this one reads "
+            f"{DEN_FORMAT}); update noxden or set NOXDEN_DIR to another directory"
+        )
+        raise SafetyError(message)
+    if version != DEN_FORMAT and writable:
+        _create(root, env)
+    return Den(root, writable)
+
+
+def _refuse_foreign(root: Path, found: os.stat_result) -> None:
+    if not stat.S_ISDIR(found.st_mode):
+        message = f"the den {root} is not a directory; move it away or set NOXDEN_DIR"
+        raise InfrastructureError(message)
+    if found.st_uid != os.geteuid():
+        message = (
+            f"the den {root} belongs to user id {found.st_uid}, not to you ({os.geteuid()}); "
+            f"set NOXDEN_DIR to a directory of your own"
+        )
+        raise SafetyError(message)
+    if found.st_mode & 0o077:
+        message = (
+            f"the den {root} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}); "
+            f"run: chmod 700 {root}"
+        )
+        raise SafetyError(message)
+
+
+def _read_format(root: Path) -> int | None:
+    try:
+        return int((root / "format").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _create(root: Path, env: Mapping[str, str]) -> None:
+    """Make an empty den of this format at ``root``."""
+    from noxden.den.filesystem import refuse_unsafe_locks  # noqa: PLC0415
+
+    refuse_unsafe_locks(root, env)
+    try:
+        tag = root / "CACHEDIR.TAG"
+        if root.is_dir() and any(root.iterdir()) and not tag.exists():
+            message = (
+                f"{root} holds files that are not a den's; empty it or set NOXDEN_DIR to a "
+                f"directory that noxden may fill"
+            )
+            raise SafetyError(message)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The tag comes first: a process that creates the same den at the same time must not
+        # take our folders for somebody's files.
+        tag.write_text(_CACHEDIR_TAG, "ascii")
+        for name in _FOLDERS:
+            (root / name).mkdir(exist_ok=True)
+        if (_read_format(root) or DEN_FORMAT) < DEN_FORMAT:
+            _discard_older(root)
+        (root / "format").write_text(f"{DEN_FORMAT}\n", "ascii")
+    except OSError as error:
+        message = f"cannot create the den {root}: {error.strerror}; set NOXDEN_DIR to another directory"
+        raise InfrastructureError(message) from error
+
+
+def _discard_older(root: Path) -> None:
+    """Empty what an older layout kept under names that this one uses too; uv's cache stays."""
+    import shutil  # noqa: PLC0415
+
+    for name in _REBUILT:
+        shutil.rmtree(root / name)
+        (root / name).mkdir()

@@ -1,0 +1,80 @@
+"""Locks: one process builds an entry, many use it, none is deleted while used.
+
+Build locks are exclusive (filelock). Use locks are shared flocks on a file that garbage
+collection takes exclusively without waiting; filelock locks the same file the same way
+(flock) but offers no shared mode, hence :func:`hold_use`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from noxden.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+__all__ = ["exclusive", "hold_use", "try_exclusive"]
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold ``path`` exclusively; call ``on_wait`` once if somebody else holds it now.
+
+    Raises:
+        InfrastructureError: the lock file cannot be opened.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire(poll_interval=0.02)
+    except OSError as error:
+        message = f"cannot lock {path}: {error.strerror}; is the den writable?"
+        raise InfrastructureError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def try_exclusive(path: Path) -> Iterator[bool]:
+    """Hold ``path`` exclusively if that needs no waiting; the value tells whether it is held."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def hold_use(path: Path) -> int | None:
+    """Take a shared lock on ``path`` and mark it used now.
+
+    Returns the descriptor that holds the lock until it is closed (at the latest when the
+    process ends), or ``None`` where ``path`` cannot be opened for writing: nobody can
+    collect a den that is read-only.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.utime(descriptor)
+    return descriptor

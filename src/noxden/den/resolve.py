@@ -1,0 +1,212 @@
+"""From what a session asks to the key of its base environment.
+
+Warm, this reads the deciding files, hashes them and looks two memos up: no subprocess, no
+parsing of uv.lock. Cold, uv exports the selection while the interpreter is looked for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from noxden.den.memo import compute_digest, recall, remember
+from noxden.errors import InfrastructureError
+from noxden.lock.interpreter import Interpreter
+from noxden.lock.project import BUILD_VARIABLES, read_user_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from noxden.den.layout import Den
+    from noxden.lock.project import Project
+    from noxden.lock.request import Request
+    from noxden.tools.uv import Uv
+
+__all__ = ["InterpreterMissingError", "Resolution", "Workplace", "find_interpreter", "resolve"]
+
+_MEMO_FORMAT = 1
+
+
+class InterpreterMissingError(InfrastructureError):
+    """uv finds no interpreter for a request."""
+
+    def __init__(self, request: str | None, project: Path) -> None:
+        wanted = f"Python {request}" if request else f"a Python that fits {project}"
+        super().__init__(
+            f"uv finds no interpreter for {wanted}; install it, put it on PATH, or "
+            f"run: uv python install {request or ''}".rstrip()
+        )
+        self.request = request
+
+
+class Workplace(NamedTuple):
+    """What resolving and building work with: a project, a den, uv, the caller's variables."""
+
+    project: Project
+    den: Den
+    uv: Uv
+    env: Mapping[str, str]
+    key_env: tuple[str, ...] = ()
+    """Names of the variables that are part of every key."""
+    download_python: bool = False
+    """Whether uv may download an interpreter that is missing."""
+
+
+class Resolution(NamedTuple):
+    """The environment a session needs, by name."""
+
+    key: str
+    """Environment key."""
+    closure_id: str
+    interpreter: Interpreter
+    local: tuple[tuple[str, str, bool], ...]
+    """Name, path and editability of each package of the checkout, for the worktree environment."""
+    document: Mapping[str, Any] | None
+    """The canonical document, where this run computed it; ``None`` where it was remembered."""
+    pylock: Mapping[str, Any] | None
+    """The pylock.toml that installs the base, where this run computed it."""
+
+
+def resolve(place: Workplace, request: Request, *, complete: bool = False) -> Resolution:
+    """The key of the base environment for ``request``, remembered or computed.
+
+    ``complete`` asks for the document and the pylock too, which are not remembered.
+
+    Raises:
+        UsageError: uv.lock is missing, malformed, out of date or does not fit the request.
+        InterpreterMissingError: there is no interpreter for it.
+    """
+    remembered = _recall_interpreter(place, request.python)
+    if remembered is not None and not complete:
+        found = recall(place.den.memo, "selection", _digest_selection(place, request, remembered))
+        if found is not None:
+            local = tuple((name, path, editable) for name, path, editable in found["local"])
+            return Resolution(found["key"], found["closure"], remembered, local, None, None)
+    return _compute(place, request, remembered)
+
+
+def find_interpreter(place: Workplace, request: str | None) -> Interpreter:
+    """The interpreter the project gets for ``request``, with what it can install.
+
+    Raises:
+        InterpreterMissingError: uv finds none, and may not or cannot download one.
+    """
+    remembered = _recall_interpreter(place, request)
+    if remembered is not None:
+        return remembered
+    from noxden.lock.interpreter import probe_interpreter  # noqa: PLC0415
+
+    at = place.project.directory
+    path = place.uv.find_python(request, cwd=at)
+    if path is None and place.download_python and place.uv.install_python(request or "", cwd=at):
+        path = place.uv.find_python(request, cwd=at)
+    if path is None:
+        raise InterpreterMissingError(request, at)
+    interpreter = probe_interpreter(path, place.uv.env)
+    digest = _digest_interpreter(place, request)
+    remember(place.den.memo, "interpreter", digest, interpreter.to_json())
+    return interpreter
+
+
+def _compute(place: Workplace, request: Request, interpreter: Interpreter | None) -> Resolution:
+    """Select, and remember the outcome."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    # Looked up before the thread starts, or both would ask uv for its version.
+    _ = place.uv.binary
+    with ThreadPoolExecutor(1) as pool:
+        exporting = pool.submit(
+            place.uv.export_pylock, request.selectors, cwd=place.project.directory
+        )
+        if interpreter is None:
+            interpreter = find_interpreter(place, request.python)
+        from noxden.lock.keys import compute_document  # noqa: PLC0415
+        from noxden.lock.selection import select  # noqa: PLC0415
+        from noxden.lock.settings import (  # noqa: PLC0415
+            collect_build_settings,
+            collect_from_source,
+        )
+
+        user = read_user_settings(place.env)
+        settings = collect_build_settings(place.project, user, place.env)
+        text = exporting.result()
+    selection = select(text, interpreter, from_source=collect_from_source(settings))
+    document = compute_document(selection, interpreter, settings, _key_variables(place))
+    local = tuple(
+        (source.name, _from_root(place.project, source.path), source.editable)
+        for source in selection.local
+    )
+    remember(
+        place.den.memo,
+        "selection",
+        _digest_selection(place, request, interpreter),
+        {"key": document.key, "closure": selection.closure_id, "local": local},
+    )
+    return Resolution(
+        document.key, selection.closure_id, interpreter, local, document.fields, selection.pylock
+    )
+
+
+def _from_root(project: Project, path: str) -> str:
+    """A path that uv gave relative to the project, relative to the folder of uv.lock."""
+    if os.path.isabs(path):  # noqa: PTH117
+        return path
+    return os.path.relpath(project.directory / path, project.root)
+
+
+def _recall_interpreter(place: Workplace, request: str | None) -> Interpreter | None:
+    found = recall(place.den.memo, "interpreter", _digest_interpreter(place, request))
+    if found is None:
+        return None
+    interpreter = Interpreter.from_json(found)
+    return interpreter if interpreter.stands() else None
+
+
+def _digest_interpreter(place: Workplace, request: str | None) -> str:
+    """Everything that can make uv find another interpreter for the same request."""
+    env = place.env
+    folders = [*env.get("PATH", "").split(os.pathsep), _managed_pythons(env)]
+    return compute_digest(
+        _MEMO_FORMAT,
+        request,
+        place.project.digest,
+        os.path.relpath(place.project.directory, place.project.root),
+        [(folder, _mtime(folder)) for folder in folders],
+        sorted((name, env[name]) for name in env if name.startswith("UV_PYTHON")),
+        env.get("UV_MANAGED_PYTHON"),
+        env.get("UV_NO_MANAGED_PYTHON"),
+    )
+
+
+def _digest_selection(place: Workplace, request: Request, interpreter: Interpreter) -> str:
+    """Everything that can change what is selected, or its key."""
+    return compute_digest(
+        _MEMO_FORMAT,
+        request,
+        place.project.digest,
+        os.path.relpath(place.project.directory, place.project.root),
+        interpreter.identity,
+        [(name, content.hex()) for name, content in read_user_settings(place.env)],
+        [(name, place.env.get(name)) for name in BUILD_VARIABLES],
+        _key_variables(place),
+    )
+
+
+def _key_variables(place: Workplace) -> dict[str, str]:
+    return {name: place.env[name] for name in place.key_env if name in place.env}
+
+
+def _managed_pythons(env: Mapping[str, str]) -> str:
+    """Where uv keeps the interpreters it downloads."""
+    if named := env.get("UV_PYTHON_INSTALL_DIR"):
+        return named
+    data = env.get("XDG_DATA_HOME") or f"{env.get('HOME', '')}/.local/share"
+    return f"{data}/uv/python"
+
+
+def _mtime(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - warm path
+    except OSError:
+        return 0

@@ -1,0 +1,48 @@
+"""The errors noxden raises: one root, one exit code for each class.
+
+Only the entry points (the ``noxden`` command, the factories in a noxfile and the nox
+backend) turn these into an exit; everything below raises.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "InfrastructureError",
+    "NoxdenError",
+    "SafetyError",
+    "UsageError",
+    "WorkError",
+]
+
+
+class NoxdenError(Exception):
+    """Root of all errors that noxden reports to people.
+
+    The message is one sentence that names the place and the next step.
+    """
+
+    exit_code = 70
+
+
+class WorkError(NoxdenError):
+    """The work itself failed: a test, a lint step, a packaging check."""
+
+    exit_code = 1
+
+
+class UsageError(NoxdenError):
+    """The command line, a configuration file or the lock is wrong."""
+
+    exit_code = 2
+
+
+class InfrastructureError(NoxdenError):
+    """Something the work stands on is missing: uv, an interpreter, disk, the network."""
+
+    exit_code = 3
+
+
+class SafetyError(NoxdenError):
+    """Refused for safety: a hash mismatch, a den of another user, a den of another trust."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""Selections, keys and interpreters: values, and pure functions that make them."""

@@ -1,0 +1,121 @@
+"""The files of a project that decide what its sessions install."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from noxden.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["BUILD_VARIABLES", "Project", "read_project", "read_user_settings"]
+
+_LOCAL_SOURCE = re.compile(
+    rb'^source = \{ (?:editable|virtual|directory) = "((?:[^"\\]|\\.)*)" \}$', re.MULTILINE
+)
+"""How uv.lock, which only uv writes, names a package of this checkout."""
+
+BUILD_VARIABLES = (
+    "UV_CONFIG_SETTINGS",
+    "UV_EXCLUDE_NEWER",
+    "UV_NO_BINARY",
+    "UV_NO_BINARY_PACKAGE",
+    "UV_NO_BUILD_ISOLATION",
+    "UV_NO_BUILD_ISOLATION_PACKAGE",
+)
+"""Variables that can change what uv builds, as uv's settings of the same names do."""
+
+_BESIDE_MANIFEST = ("setup.py", "setup.cfg")
+_BESIDE_LOCK = ("uv.toml", ".python-version", ".python-versions")
+
+
+class Project(NamedTuple):
+    """A uv project as it lies on disk: paths, and the bytes that decide its selections."""
+
+    directory: Path
+    """Where the nearest pyproject.toml is."""
+    root: Path
+    """Where uv.lock is: ``directory``, or the root of its workspace."""
+    files: tuple[tuple[str, bytes], ...]
+    """Path relative to ``root`` and content of each deciding file, uv.lock first."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over names and contents of all deciding files."""
+        total = hashlib.sha256()
+        for name, content in self.files:
+            total.update(f"{name}\0{len(content)}\0".encode())
+            total.update(content)
+        return total.hexdigest()
+
+    def read(self, name: str) -> bytes:
+        """The content of the deciding file ``name``; empty when there is no such file."""
+        return next((content for path, content in self.files if path == name), b"")
+
+
+def read_project(start: Path) -> Project:
+    """Find the project that ``start`` is in and read its deciding files.
+
+    They are uv.lock, the pyproject.toml (and setup.py, setup.cfg) of each package of the
+    checkout that uv.lock names, uv.toml and .python-version.
+
+    Raises:
+        UsageError: there is no pyproject.toml or no uv.lock at or above ``start``.
+    """
+    directory = _nearest(start, "pyproject.toml")
+    if directory is None:
+        message = f"no pyproject.toml in {start} or above; noxden works on a uv project: run uv init"
+        raise UsageError(message)
+    root = _nearest(directory, "uv.lock")
+    if root is None:
+        message = f"{directory} has no uv.lock; run: uv lock"
+        raise UsageError(message)
+    try:
+        lock = (root / "uv.lock").read_bytes()
+        deciding = list(_read_each(root, _deciding_names(lock, directory, root)))
+    except OSError as error:
+        message = f"cannot read {error.filename}: {error.strerror}; check its permissions"
+        raise UsageError(message) from error
+    return Project(directory, root, (("uv.lock", lock), *deciding))
+
+
+def read_user_settings(env: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    """Path and content of the uv.toml files of this user and machine that uv would read."""
+    if env.get("UV_NO_CONFIG"):
+        return ()
+    if named := env.get("UV_CONFIG_FILE"):
+        candidates = [Path(named)]
+    else:
+        home = env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/')}/.config"
+        candidates = [Path(home, "uv", "uv.toml"), Path("/etc/uv/uv.toml")]
+    return tuple((str(path), path.read_bytes()) for path in candidates if path.is_file())
+
+
+def _nearest(start: Path, name: str) -> Path | None:
+    """The folder nearest to ``start``, upwards, that holds a file ``name``."""
+    return next((at for at in (start, *start.parents) if (at / name).is_file()), None)
+
+
+def _deciding_names(lock: bytes, directory: Path, root: Path) -> Iterator[str]:
+    """Candidate files, relative to ``root``; not all of them need to exist."""
+    members = {match.decode() for match in _LOCAL_SOURCE.findall(lock)} | {"."}
+    if directory != root:
+        members.add(directory.relative_to(root).as_posix())
+    for member in sorted(members):
+        for name in ("pyproject.toml", *_BESIDE_MANIFEST):
+            yield name if member == "." else f"{member}/{name}"
+    for base in sorted({"", directory.relative_to(root).as_posix().removeprefix(".")}):
+        for name in _BESIDE_LOCK:
+            yield f"{base}/{name}" if base else name
+
+
+def _read_each(root: Path, names: Iterator[str]) -> Iterator[tuple[str, bytes]]:
+    for name in names:
+        try:
+            yield name, (root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue

@@ -1,0 +1,78 @@
+"""The uv settings that can change what a base environment contains."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from noxden.errors import UsageError
+from noxden.lock.project import BUILD_VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from noxden.lock.project import Project
+
+__all__ = ["collect_build_settings", "collect_from_source"]
+
+_BUILD_SETTINGS = (
+    "build-constraint-dependencies",
+    "config-settings",
+    "config-settings-package",
+    "exclude-newer",
+    "extra-build-dependencies",
+    "extra-build-variables",
+    "no-binary",
+    "no-binary-package",
+    "no-build-isolation",
+    "no-build-isolation-package",
+)
+
+def collect_build_settings(
+    project: Project, user: Iterable[tuple[str, bytes]], env: Mapping[str, str]
+) -> dict[str, Any]:
+    """What uv's configuration says about building, most local value wins, as uv merges it.
+
+    Raises:
+        UsageError: a configuration file is not TOML.
+    """
+    merged: dict[str, Any] = {}
+    for name, content in user:
+        merged = {**_only_build(_parse(name, content)), **merged}
+    merged.update(_only_build(_project_settings(project)))
+    merged.update({name: env[name] for name in BUILD_VARIABLES if env.get(name)})
+    return merged
+
+
+def collect_from_source(settings: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the packages that are to be built from their sdist; ``:all:`` for every one."""
+    wanted = set(settings.get("no-binary-package", ()))
+    wanted.update(str(settings.get("UV_NO_BINARY_PACKAGE", "")).split())
+    everything = settings.get("no-binary") or settings.get("UV_NO_BINARY", "0").lower() in {
+        "1",
+        "true",
+        "yes",
+        "on",
+    }
+    return frozenset(wanted | ({":all:"} if everything else set()))
+
+
+def _project_settings(project: Project) -> dict[str, Any]:
+    """``uv.toml`` of the project, which hides ``[tool.uv]``, else ``[tool.uv]``."""
+    if settings := project.read("uv.toml"):
+        return _parse(str(project.root / "uv.toml"), settings)
+    manifest = _parse(str(project.root / "pyproject.toml"), project.read("pyproject.toml"))
+    found = manifest.get("tool", {}).get("uv", {})
+    return found if isinstance(found, dict) else {}
+
+
+def _only_build(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in _BUILD_SETTINGS if name in settings}
+
+
+def _parse(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{name} is not TOML: {error}"
+        raise UsageError(message) from error

@@ -1,0 +1,1 @@
+"""Session factories, and the one module that touches nox's internals."""

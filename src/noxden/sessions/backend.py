@@ -1,0 +1,152 @@
+"""nox's side of the den: the venv backend ``noxden``.
+
+This is the only module that touches nox internals (``nox.virtualenv.ALL_VENVS``, the private
+``_reused``, the lazy ``UV``). When nox gets a public hook for backends, it replaces this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import nox.command
+import nox.virtualenv
+from nox.logger import logger
+
+from noxden.config import load_config
+from noxden.den.layout import open_den
+from noxden.den.prepare import prepare
+from noxden.den.resolve import InterpreterMissingError, Workplace
+from noxden.errors import NoxdenError
+from noxden.lock.project import read_project
+from noxden.sessions.options import SessionOptions
+from noxden.tools.uv import LEAKS, Uv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from noxden.den.prepare import Prepared
+
+__all__ = ["BACKEND", "DenEnvironment", "open_workplace", "register_backend"]
+
+BACKEND = "noxden"
+
+
+class DenEnvironment(nox.virtualenv.VirtualEnv):
+    """A worktree environment, as nox sees it: a uv environment that is never stale."""
+
+    def __init__(
+        self,
+        location: str,
+        interpreter: str | None = None,
+        *,
+        download_python: Literal["auto", "never", "always"] = "auto",
+        reuse_existing: bool = False,
+        venv_params: Sequence[str] = (),
+    ) -> None:
+        """Take what nox gives a backend; nothing is done before :meth:`create`."""
+        super().__init__(
+            location,
+            interpreter,
+            download_python=download_python,
+            reuse_existing=reuse_existing,
+            venv_backend="uv",
+            venv_params=venv_params,
+        )
+        self.prepared: Prepared | None = None
+
+    @property
+    def allowed_globals(self) -> tuple[str, ...]:
+        """uv is welcome although it is not in the environment; asking nox would start it."""
+        return ("uv", "uvx")
+
+    def create(self) -> bool:
+        """Make the environment current; ``True`` when it is new, as nox wants to know.
+
+        ``-r`` keeps what the session installed beside the locked packages; without it such an
+        environment is made anew. Nothing keeps an environment that is stale.
+        """
+        try:
+            prepared = self._prepare()
+        except InterpreterMissingError as error:
+            raise nox.virtualenv.InterpreterNotFound(error.request or str(error)) from error
+        except NoxdenError as error:
+            logger.error("%s (exit code %d)", error, error.exit_code)
+            raise nox.command.CommandFailed(return_code=error.exit_code) from error
+        self.prepared = prepared
+        self._reused = prepared.reused and self.reuse_existing
+        return not prepared.reused
+
+    def _prepare(self) -> Prepared:
+        options = SessionOptions.from_venv_params(self.venv_params)
+        place = open_workplace(Path.cwd(), os.environ, download=self.download_python != "never")
+        location = Path(self.location)
+        nox.virtualenv._ensure_gitignore(location.parent)  # noqa: SLF001
+        prepared = prepare(
+            place,
+            options.request(self.interpreter),
+            location,
+            layered=options.layered,
+            allow_extra=self.reuse_existing,
+            say=logger.info,
+        )
+        self._announce(prepared)
+        self.env.update(dict.fromkeys(LEAKS))
+        self.env.update(
+            CONDA_PREFIX=None,
+            UV_CACHE_DIR=str(place.den.uv_cache),
+            UV_PROJECT_ENVIRONMENT=self.location,
+            UV_PYTHON=self.location,
+            VIRTUAL_ENV=self.location,
+        )
+        if place.env.get("NOXDEN_OFFLINE") == "1":
+            self.env["UV_OFFLINE"] = "1"
+        return prepared
+
+    def _announce(self, prepared: Prepared) -> None:
+        for warning in prepared.warnings:
+            logger.warning(warning)
+        if not prepared.reused:
+            name = Path(self.location).name
+            done = "built" if prepared.reason == "new environment" else "rebuilt"
+            logger.info(
+                f"{name}: {prepared.reason}; {done} in {prepared.seconds:.1f} s "
+                f"({prepared.packages} packages)"
+            )
+
+
+def open_workplace(start: Path, env: Mapping[str, str], *, download: bool = False) -> Workplace:
+    """What work on the project at ``start`` needs: its files, the den, uv.
+
+    Raises:
+        NoxdenError: one of them is not usable, and why.
+    """
+    project = read_project(start)
+    config = load_config(project.directory, env)
+    den = open_den(env)
+    uv = Uv(env, den.uv_cache, offline=env.get("NOXDEN_OFFLINE") == "1")
+    return Workplace(project, den, uv, env, config.den.key_env, download_python=download)
+
+
+def register_backend() -> None:
+    """Enter the backend ``noxden`` in nox; doing it again changes nothing."""
+    nox.virtualenv.ALL_VENVS.setdefault(BACKEND, DenEnvironment)
+    # nox shows every record of every logger from level DEBUG on.
+    level = logging.DEBUG if os.environ.get("NOXDEN_DEBUG") == "1" else logging.INFO
+    logging.getLogger("noxden").setLevel(level)
+    # `session.run` compares nox.virtualenv.UV for environments of uv, and reading it starts uv
+    # to learn its version. The answer needs no process, so it is set to what nox would find.
+    if "UV" not in vars(nox.virtualenv):
+        nox.virtualenv.UV = os.environ.get("UV") or ("uv" if shutil.which("uv") else _packaged_uv())
+
+
+def _packaged_uv() -> str:
+    try:
+        from uv import find_uv_bin  # noqa: PLC0415
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        return "uv"

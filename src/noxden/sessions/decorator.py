@@ -1,0 +1,128 @@
+"""``noxden.session``: a drop-in for ``nox.session`` whose environment comes from the den."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, Unpack, overload
+
+import nox
+from nox.logger import logger
+
+from noxden.errors import NoxdenError, UsageError
+from noxden.sessions.backend import BACKEND, register_backend
+from noxden.sessions.options import SessionOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nox._decorators import Func
+
+__all__ = ["NoxArguments", "register_session", "session"]
+
+P = ParamSpec("P")
+
+
+class NoxArguments(TypedDict, total=False):
+    """The arguments of ``nox.session`` that are passed through as they are."""
+
+    python: str | Sequence[str] | None
+    py: str | Sequence[str] | None
+    reuse_venv: bool | None
+    name: str | None
+    tags: Sequence[str] | None
+    default: bool
+    requires: Sequence[str] | None
+    download_python: Literal["auto", "never", "always"] | None
+    allow_parallel: bool | None
+
+
+class SessionArguments(NoxArguments, total=False):
+    """The arguments of ``noxden.session``: those of nox, and what the environment holds."""
+
+    groups: Sequence[str]
+    only_groups: Sequence[str]
+    extras: Sequence[str]
+    packages: Sequence[str]
+    layered: bool
+
+
+@overload
+def session(function: Callable[Concatenate[nox.Session, P], None], /) -> Func: ...
+
+
+@overload
+def session(
+    **arguments: Unpack[SessionArguments],
+) -> Callable[[Callable[Concatenate[nox.Session, P], None]], Func]: ...
+
+
+def session(
+    function: Callable[Concatenate[nox.Session, P], None] | None = None,
+    /,
+    **arguments: Unpack[SessionArguments],
+) -> Func | Callable[[Callable[Concatenate[nox.Session, P], None]], Func]:
+    """Register a nox session whose environment comes from the den.
+
+    Args:
+        function: the session; given when the decorator is used without parentheses.
+        **arguments: ``groups``, ``only_groups``, ``extras`` and ``packages`` name what the
+            environment holds, from uv.lock; ``layered=False`` gives a plain venv for tools
+            that ignore layers. Everything else goes to ``nox.session`` as it is.
+
+    Example::
+
+        @noxden.session(groups=["docs"], python=["3.12", "3.13"])
+        def docs(session: nox.Session) -> None:
+            session.run("sphinx-build", "docs", "site")
+    """
+    if function is None:
+        return functools.partial(_decorate, arguments)
+    return _decorate(arguments, function)
+
+
+def _decorate(
+    arguments: SessionArguments, function: Callable[Concatenate[nox.Session, P], None]
+) -> Func:
+    rest: dict[str, Any] = dict(arguments)
+    own = {name: rest.pop(name) for name in SessionOptions._fields if name in rest}
+    for name in ("venv_backend", "venv_params"):
+        if name in rest:
+            message = f"noxden.session takes no {name}: its backend is the den; use nox.session for others"
+            leave(UsageError(message))
+    layered = bool(own.pop("layered", True))
+    named = {name: _as_names(name, value) for name, value in own.items()}
+    return register_session(function, SessionOptions(**named, layered=layered), rest)
+
+
+def register_session(
+    function: Callable[Concatenate[nox.Session, P], None],
+    options: SessionOptions,
+    nox_arguments: dict[str, Any],
+) -> Func:
+    """Register ``function`` with nox on an environment made of ``options``."""
+    register_backend()
+
+    @functools.wraps(function)
+    def run(session: nox.Session, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(session, *args, **kwargs)
+        except NoxdenError as error:
+            logger.error("%s (exit code %d)", error, error.exit_code)
+            session.error(f"exit code {error.exit_code}")
+
+    return nox.session(
+        run, **nox_arguments, venv_backend=BACKEND, venv_params=options.venv_params
+    )
+
+
+def leave(error: NoxdenError) -> None:
+    """End the process the way the ``noxden`` command would: a noxfile is an entry point too."""
+    sys.stderr.write(f"noxden: {error}\n")
+    sys.exit(error.exit_code)
+
+
+def _as_names(field: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(name, str) for name in value):  # type: ignore[attr-defined]
+        leave(UsageError(f"{field}= takes a list of names, got {value!r}"))
+    return tuple(value)  # type: ignore[arg-type]

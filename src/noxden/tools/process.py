@@ -1,0 +1,80 @@
+"""Run a program to its end and keep what it said."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+from noxden.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Completed", "ProgramError", "run"]
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 40
+"""Words of a command that the log shows."""
+
+
+class Completed(NamedTuple):
+    """A program that has ended."""
+
+    args: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class ProgramError(InfrastructureError):
+    """A program ended with a code that its caller did not expect."""
+
+    def __init__(self, completed: Completed) -> None:
+        said = "\n".join(part.strip() for part in (completed.stdout, completed.stderr) if part)
+        super().__init__(
+            f"`{shlex.join(completed.args)}` ended with code {completed.returncode}"
+            + (f":\n{said}" if said else " and said nothing")
+        )
+        self.completed = completed
+
+
+def run(
+    args: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    expect: Sequence[int] = (0,),
+) -> Completed:
+    """Run ``args`` with exactly ``env`` and return what it printed.
+
+    Raises:
+        InfrastructureError: the program is missing or cannot be started.
+        ProgramError: its exit code is not in ``expect``.
+    """
+    words = tuple(str(arg) for arg in args)
+    logger.debug("%s", shlex.join(words[:_SHOWN]))
+    try:
+        ended = subprocess.run(
+            words,
+            env=dict(env),
+            cwd=cwd,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        message = f"cannot start {words[0]}: {error.strerror}; is it installed and executable?"
+        raise InfrastructureError(message) from error
+    completed = Completed(words, ended.returncode, ended.stdout, ended.stderr)
+    if completed.returncode not in expect:
+        raise ProgramError(completed)
+    return completed

@@ -1,0 +1,194 @@
+"""The door to uv.
+
+Everything noxden asks of uv goes through :class:`Uv`: with the den's cache, and without the
+variables by which a caller's shell could redirect or change what uv does (script mode of nox
+leaks ``UV_PROJECT_ENVIRONMENT``, an activated environment leaks ``VIRTUAL_ENV``).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxden.errors import InfrastructureError, UsageError
+from noxden.tools.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from noxden.tools.process import Completed
+
+__all__ = ["LEAKS", "MINIMUM_UV", "Uv", "compute_uv_environment", "find_uv"]
+
+MINIMUM_UV = (0, 13)
+"""The oldest uv whose pylock.toml export and sync this library is tested with."""
+
+LEAKS = frozenset(
+    {
+        "CONDA_PREFIX",
+        "UV_ACTIVE",
+        "UV_BUILD_CONSTRAINT",
+        "UV_CONSTRAINT",
+        "UV_DEV",
+        "UV_EXCLUDE",
+        "UV_FROZEN",
+        "UV_ISOLATED",
+        "UV_LOCKED",
+        "UV_NO_CACHE",
+        "UV_NO_DEFAULT_GROUPS",
+        "UV_NO_DEV",
+        "UV_NO_EDITABLE",
+        "UV_NO_GROUP",
+        "UV_NO_PROJECT",
+        "UV_NO_SYNC",
+        "UV_NO_VERIFY_HASHES",
+        "UV_OVERRIDE",
+        "UV_PROJECT",
+        "UV_PROJECT_ENVIRONMENT",
+        "UV_PYTHON",
+        "UV_REQUIRE_HASHES",
+        "UV_SYSTEM_PYTHON",
+        "UV_VENV_CLEAR",
+        "UV_VENV_RELOCATABLE",
+        "UV_VENV_SEED",
+        "UV_WORKING_DIR",
+        "UV_WORKING_DIRECTORY",
+        "VIRTUAL_ENV",
+    }
+)
+"""Variables of the caller that would change which environment uv works on, or what it selects."""
+
+
+def compute_uv_environment(env: Mapping[str, str], cache: Path, *, offline: bool) -> dict[str, str]:
+    """The environment uv runs with: ``env`` without :data:`LEAKS`, with the den's cache."""
+    ours = {name: value for name, value in env.items() if name not in LEAKS}
+    ours.update(UV_CACHE_DIR=str(cache), UV_NO_PROGRESS="1", UV_PREVIEW_FEATURES="pylock")
+    if offline:
+        ours["UV_OFFLINE"] = "1"
+    return ours
+
+
+def find_uv(env: Mapping[str, str]) -> Path:
+    """The uv to use: ``$UV``, else the one installed beside noxden, else the one on PATH.
+
+    Raises:
+        InfrastructureError: there is none.
+    """
+    if named := env.get("UV"):
+        if found := shutil.which(named, path=env.get("PATH")):
+            return Path(found)
+        message = f"UV={named} names no program; unset it or name a uv binary"
+        raise InfrastructureError(message)
+    try:
+        from uv import find_uv_bin  # noqa: PLC0415
+
+        return Path(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        if found := shutil.which("uv", path=env.get("PATH")):
+            return Path(found)
+    message = "uv is not installed: no uv beside noxden and none on PATH; run: pip install uv"
+    raise InfrastructureError(message)
+
+
+class Uv:
+    """uv, as noxden calls it.
+
+    The binary is looked for, and its version checked, when it is first needed: a warm
+    session never gets there.
+    """
+
+    def __init__(self, env: Mapping[str, str], cache: Path, *, offline: bool = False) -> None:
+        """Remember the caller's ``env`` and the den's ``cache``; start nothing."""
+        self.env = compute_uv_environment(env, cache, offline=offline)
+        self._caller = env
+        self._binary: Path | None = None
+
+    @property
+    def binary(self) -> Path:
+        """The uv binary, checked to be new enough.
+
+        Raises:
+            InfrastructureError: none is installed, or it is too old.
+        """
+        if self._binary is None:
+            binary = find_uv(self._caller)
+            said = run([binary, "--version"], env=self.env).stdout
+            version = tuple(map(int, re.findall(r"\d+", said)[:3]))
+            if version < MINIMUM_UV:
+                wanted = ".".join(map(str, MINIMUM_UV))
+                message = (
+                    f"{binary} is {said.strip()}, noxden needs {wanted} or newer; "
+                    f"run: pip install 'uv>={wanted}'"
+                )
+                raise InfrastructureError(message)
+            self._binary = binary
+        return self._binary
+
+    def __call__(
+        self,
+        *args: str | Path,
+        cwd: Path,
+        expect: Sequence[int] = (0,),
+        extra_env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run ``uv ARGS`` in ``cwd`` (uv reads the project's settings there)."""
+        env = {**self.env, **(extra_env or {})}
+        return run([self.binary, *args], env=env, cwd=cwd, expect=expect)
+
+    def find_python(self, request: str | None, *, cwd: Path) -> Path | None:
+        """The interpreter that uv chooses for ``request`` in a project, or ``None``.
+
+        ``None`` as request means the project's own choice (.python-version, requires-python).
+        Virtual environments are looked through: an environment is built from an interpreter.
+        """
+        words = ["python", "find", "--system", "--no-python-downloads", *([request] if request else [])]
+        found = self(*words, cwd=cwd, expect=(0, 2))
+        if found.returncode:
+            return None
+        return Path(found.stdout.strip())
+
+    def install_python(self, request: str, *, cwd: Path) -> bool:
+        """Let uv download an interpreter; ``False`` when it cannot or may not."""
+        said = self("python", "install", "--no-bin", request, cwd=cwd, expect=(0, 1, 2))
+        return said.returncode == 0
+
+    def export_pylock(self, selectors: Sequence[str], *, cwd: Path) -> str:
+        """The pylock.toml of a selection, after making sure that uv.lock is up to date.
+
+        Paths in it are relative to ``cwd``.
+
+        Raises:
+            UsageError: uv.lock does not fit pyproject.toml or cannot be read, or uv knows no
+                such group, extra or package.
+        """
+        words = ["export", "--locked", "--quiet", "--no-header", "--format", "pylock.toml"]
+        said = self(*words, *selectors, cwd=cwd, expect=(0, 1, 2))
+        if said.returncode:
+            raise UsageError(explain_export_failure(said.stderr, cwd))
+        return said.stdout
+
+
+def explain_export_failure(said: str, project: Path) -> str:
+    """One sentence, with the next step, for what ``uv export --locked`` printed."""
+    if "needs to be updated" in said:
+        return f"{project / 'uv.lock'} does not fit pyproject.toml; run: uv lock"
+    if missing := re.search(r"Group `([^`]+)` is not defined", said):
+        name = missing.group(1)
+        return (
+            f"{project / 'pyproject.toml'} has no dependency group {name!r}; "
+            f"run: uv add --group {name} PACKAGE"
+        )
+    return f"uv cannot read the selection from {project}: {first_cause(said)}"
+
+
+def first_cause(said: str) -> str:
+    """uv's message in one line: its ``error:`` and each ``cause``, without decoration."""
+    lines = [line.strip() for line in said.splitlines()]
+    kept = [
+        re.sub(r"^(error|cause|Caused by):\s*", "", line)
+        for line in lines
+        if re.match(r"(error|cause|Caused by):", line)
+    ]
+    return "; ".join(kept) or " ".join(line for line in lines if line) or "it said nothing"

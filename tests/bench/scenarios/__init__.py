@@ -1,0 +1,28 @@
+"""The scenarios by name, in the order they run. Each is a function from a workshop to an outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import first_import, flip, fresh, key, other_filesystem, shared, stampede, warm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bench.values import Outcome
+    from bench.workshop import Workshop
+
+__all__ = ["HEAVY", "SCENARIOS"]
+
+SCENARIOS: Mapping[str, Callable[[Workshop], Outcome]] = {
+    "warm": warm.measure,
+    "fresh": fresh.measure,
+    "other-filesystem": other_filesystem.measure,
+    "first-import": first_import.measure,
+    "flip": flip.measure,
+    "stampede": stampede.measure,
+    "shared": shared.measure,
+    "key": key.measure,
+}
+HEAVY = ("warm", "fresh", "other-filesystem", "first-import")
+"""The scenarios that ``--heavy`` runs unless others are named."""
