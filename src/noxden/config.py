@@ -48,7 +48,7 @@ class UnitConfig(NamedTuple):
     """Interpreter requests, one session each; empty is the project's own choice."""
     markers: str = NOT_UNIT
     """The ``-m`` expression that selects the unit tests."""
-    workers: str = "auto"
+    workers: int | str = "auto"
     """pytest-xdist workers: a number, or ``auto`` by cores and measured suite length."""
     coverage: bool = False
     """Measure coverage with branches and write coverage.xml."""
@@ -104,7 +104,7 @@ def load_config(project: Path, env: Mapping[str, str]) -> Config:
         return Config()
     from noxden import _config_table  # noqa: PLC0415
 
-    return _config_table.recall(text, project / "pyproject.toml", overrides, env)
+    return _config_table.load_remembered(text, project / "pyproject.toml", overrides, env)
 
 
 TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import time
 from pathlib import Path
@@ -89,7 +88,7 @@ def prepare(
         compute_fingerprint(place, resolution),
         layered,
     )
-    lock = _use_worktree(location)
+    lock = hold_use(place.den.locks / f"worktree-{_name(location)}.lock")
     held.append(lock)
     reason, packages = "", 0
     if not environment.is_current(allow_extra=allow_extra):
@@ -104,29 +103,28 @@ def prepare(
                 _move_root(place.den, old, environment)
             else:
                 _sync(place, request, resolution, environment)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_SH)
     return Prepared(
         environment, resolution, not reason, built, reason, time.perf_counter() - start,
         packages, warnings, tuple(descriptor for descriptor in held if descriptor is not None),
     )  # fmt: skip
 
 
-def _use_worktree(location: Path) -> int:
-    """Hold the worktree environment in use: nobody else rebuilds it meanwhile."""
-    location.parent.mkdir(parents=True, exist_ok=True)
-    path = location.with_name(f".{location.name}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-def _lock_for_rebuild(lock: int, location: Path, say: Callable[[str], None]) -> None:
+def _lock_for_rebuild(lock: int | None, location: Path, say: Callable[[str], None]) -> None:
     """Wait until no other session runs in the worktree environment."""
+    if lock is None:
+        return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         say(f"waiting for another session that runs in {location}")
         fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _name(location: Path) -> str:
+    """The name under which the den knows a worktree environment."""
+    return hashlib.sha256(str(location).encode()).hexdigest()[:32]
 
 
 def _document(
@@ -164,7 +162,7 @@ def _explain(
 
 def _move_root(den: Den, old: Mapping[str, object], environment: WorktreeEnvironment) -> None:
     """Say in the den that this worktree environment stands on its base, and no longer on the old one."""
-    name = hashlib.sha256(str(environment.location).encode()).hexdigest()[:32]
+    name = _name(environment.location)
     before = old.get("environment")
     with contextlib.suppress(OSError):
         if isinstance(before, dict) and before.get("key") != environment.key:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import nox.command
 import nox.virtualenv
@@ -26,7 +27,7 @@ from noxden.sessions.options import SessionOptions
 from noxden.tools.uv import LEAKS, Uv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from noxden.den.prepare import Prepared
 
@@ -141,6 +142,30 @@ def register_backend() -> None:
     # to learn its version. The answer needs no process, so it is set to what nox would find.
     if "UV" not in vars(nox.virtualenv):
         nox.virtualenv.UV = os.environ.get("UV") or ("uv" if shutil.which("uv") else _packaged_uv())
+    if "OPTIONAL_VENVS" not in vars(nox.virtualenv):
+        nox.virtualenv.OPTIONAL_VENVS = _OptionalBackends()  # type: ignore[assignment]
+
+
+class _OptionalBackends(Mapping[str, bool]):
+    """nox's table of backends that may be missing, found out when it is asked.
+
+    nox fills the table before every session, which starts uv; for a session of the den
+    the answer is not needed, because our backend is not optional.
+    """
+
+    def _found(self) -> Mapping[str, bool]:
+        return cast("Mapping[str, bool]", nox.virtualenv.__getattr__("OPTIONAL_VENVS"))
+
+    def __getitem__(self, backend: str) -> bool:
+        if backend == BACKEND:
+            raise KeyError(backend)
+        return self._found()[backend]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
 
 
 def _packaged_uv() -> str:

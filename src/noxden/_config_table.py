@@ -1,0 +1,193 @@
+"""Check a ``[tool.noxden]`` table and turn it into values; remember the outcome.
+
+Imported only when a table or an override has not been seen before: msgspec costs as much as
+everything else a warm session does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from noxden.config import TABLES, Config
+from noxden.den.layout import compute_den_directory
+from noxden.den.memo import compute_digest, recall, remember
+from noxden.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Setting", "collect_settings", "load", "load_remembered"]
+
+_MEMO_FORMAT = 1
+_PREFIX = "tool.noxden"
+
+
+class Setting(NamedTuple):
+    """One value of the configuration and where it came from."""
+
+    name: str
+    """Key path below ``tool.noxden``: ``unit.workers``."""
+    value: object
+    source: str
+    """``default``, ``pyproject.toml`` or ``environment variable NOXDEN_UNIT_WORKERS``."""
+
+
+def load_remembered(
+    text: bytes, file: Path, overrides: Mapping[str, str], env: Mapping[str, str]
+) -> Config:
+    """As :func:`load`, remembered in the den by the hash of what is checked."""
+    folder = compute_den_directory(env) / "memo"
+    fields = [Config._fields, *(table._fields for table in TABLES.values())]
+    digest = compute_digest(_MEMO_FORMAT, text.hex(), overrides, fields)
+    found = recall(folder, "config", digest)
+    if found is not None:
+        return _from_json(found)
+    config = load(text, file, overrides)
+    if folder.is_dir():
+        remember(folder, "config", digest, config)
+    return config
+
+
+def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
+    """The configuration in ``text``, the content of ``file``, with ``NOXDEN_*`` overrides.
+
+    Raises:
+        UsageError: it is not TOML, or a key or a value is not known.
+    """
+    table = _read_table(text, file)
+    _refuse_unknown(table, Config._fields, _PREFIX, file)
+    values: dict[str, Any] = {}
+    for name, kind in TABLES.items():
+        rows = table.get(name, {})
+        if not isinstance(rows, dict):
+            message = f"{file}: {_PREFIX}.{name} is to be a table, got {rows!r}"
+            raise UsageError(message)
+        _refuse_unknown(rows, kind._fields, f"{_PREFIX}.{name}", file)
+        given = {key.replace("-", "_"): value for key, value in rows.items()}
+        checked = _check(kind, given, f"{file}: {_PREFIX}.{name}", strict=True)
+        own = _overrides_of(name, kind, overrides)
+        checked |= _check(kind, own, f"environment variable NOXDEN_{name.upper()}", strict=False)
+        values[name] = kind(**checked)
+    if "sessions" in table or "NOXDEN_SESSIONS" in overrides:
+        given = {"sessions": table.get("sessions", [])}
+        if "NOXDEN_SESSIONS" in overrides:
+            given = {"sessions": _split(overrides["NOXDEN_SESSIONS"])}
+        hint = {"sessions": tuple[str, ...]}
+        values |= _convert(given, hint, f"{file}: {_PREFIX}", strict=True)
+        _refuse_sessions(values["sessions"], file)
+    return Config(**values)
+
+
+def collect_settings(text: bytes, file: Path, overrides: Mapping[str, str]) -> list[Setting]:
+    """Every value in effect, with its source, in a fixed order.
+
+    Raises:
+        UsageError: as :func:`load`.
+    """
+    config, table = load(text, file, overrides), _read_table(text, file)
+
+    def source(name: str, variable: str, rows: Mapping[str, object]) -> str:
+        if variable in overrides:
+            return f"environment variable {variable}"
+        return file.name if name.replace("_", "-") in rows or name in rows else "default"
+
+    settings = [Setting("sessions", config.sessions, source("sessions", "NOXDEN_SESSIONS", table))]
+    for name, kind in TABLES.items():
+        for field in kind._fields:
+            variable = f"NOXDEN_{name}_{field}".upper()
+            value = getattr(getattr(config, name), field)
+            path = f"{name}.{field.replace('_', '-')}"
+            settings.append(Setting(path, value, source(field, variable, table.get(name, {}))))
+    return settings
+
+
+def _read_table(text: bytes, file: Path) -> dict[str, Any]:
+    try:
+        tool = tomllib.loads(text.decode()).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{file} is not TOML: {error}"
+        raise UsageError(message) from error
+    table = tool.get("noxden", {})
+    if not isinstance(table, dict):
+        message = f"{file}: {_PREFIX} is to be a table, got {table!r}"
+        raise UsageError(message)
+    return table
+
+
+def _refuse_unknown(
+    rows: Mapping[str, object], fields: tuple[str, ...], path: str, file: Path
+) -> None:
+    known = [field.replace("_", "-") for field in fields]
+    for key in rows:
+        if key not in known:
+            near = difflib.get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.4)
+            advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+            message = f"{file}: unknown key {path}.{key}; {advice}"
+            raise UsageError(message)
+
+
+def _refuse_sessions(sessions: tuple[str, ...], file: Path) -> None:
+    known = Config().sessions
+    for session in sessions:
+        if session not in known:
+            message = f"{file}: {_PREFIX}.sessions names {session!r}; known sessions: {', '.join(known)}"
+            raise UsageError(message)
+
+
+def _overrides_of(name: str, kind: type, overrides: Mapping[str, str]) -> dict[str, Any]:
+    prefix = f"NOXDEN_{name}_".upper()
+    known = {f"{prefix}{field.upper()}": field for field in kind._fields}  # type: ignore[attr-defined]
+    hints = get_type_hints(kind)
+    found: dict[str, Any] = {}
+    for variable, value in overrides.items():
+        if not variable.startswith(prefix):
+            continue
+        if variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1) or sorted(known)
+            message = f"unknown environment variable {variable}; did you mean {near[0]}?"
+            raise UsageError(message)
+        field = known[variable]
+        many = hints[field] == tuple[str, ...]
+        found[field] = _split(value) if many else value
+    return found
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _check(kind: type, given: Mapping[str, object], place: str, *, strict: bool) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return _convert(given, {name: hints[name] for name in given}, place, strict=strict)
+
+
+def _convert(
+    given: Mapping[str, object], hints: Mapping[str, Any], place: str, *, strict: bool
+) -> dict[str, Any]:
+    """``given`` with every value as its type says.
+
+    Raises:
+        UsageError: a value is of another type.
+    """
+    import msgspec  # noqa: PLC0415
+
+    shape = msgspec.defstruct("Table", list(hints.items()), frozen=True, kw_only=True)
+    try:
+        return msgspec.structs.asdict(msgspec.convert(given, shape, strict=strict))
+    except msgspec.ValidationError as error:
+        message = f"{place}: {error}".replace("`$.", "`").replace("_", "-")
+        raise UsageError(message) from error
+
+
+def _from_json(found: list[Any]) -> Config:
+    """The configuration from its JSON form: the values in the order of the fields."""
+    sessions, *tables = found
+    values = {
+        name: kind(*(tuple(value) if isinstance(value, list) else value for value in row))
+        for (name, kind), row in zip(TABLES.items(), tables, strict=True)
+    }
+    return Config(tuple(sessions), **values)
+

@@ -1,0 +1,82 @@
+"""What a session leaves behind for people and scripts: ``.noxden/<session>/`` in the checkout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["StepResult", "Summary", "open_output", "render_markdown", "write_summary"]
+
+
+class StepResult(NamedTuple):
+    """One step of a session."""
+
+    name: str
+    status: str
+    """``passed``, ``failed`` or ``skipped``."""
+    seconds: float
+    detail: str = ""
+    """Why it failed or was skipped, or what it did; one line."""
+
+
+class Summary(NamedTuple):
+    """What a session did; summary.json holds these fields under these names."""
+
+    session: str
+    """Name with Python, as nox shows it: ``unit-3.12``."""
+    status: str
+    """``passed`` or ``failed``."""
+    exit_code: int
+    """0 ok, 1 work failed, 2 usage, 3 infrastructure, 4 refused for safety."""
+    key: str
+    """Environment key of the base environment."""
+    python: str
+    """Version with patch level."""
+    rebuilt: str
+    """Why the environment was built in this run; empty when it was reused."""
+    prepare_seconds: float
+    run_seconds: float
+    steps: tuple[StepResult, ...] = ()
+    message: str = ""
+    """The error, where there was one."""
+
+
+def open_output(project: Path, session: str, directory: Path | None = None) -> Path:
+    """An empty folder for what ``session`` writes; ``directory`` (``--output``) in place of the default."""
+    folder = directory or project / ".noxden" / session
+    if directory is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if directory is None:
+        (project / ".noxden" / ".gitignore").write_text("*\n", "utf-8")
+    return folder
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write summary.json and summary.md into ``folder``."""
+    fields = {**summary._asdict(), "steps": [step._asdict() for step in summary.steps]}
+    (folder / "summary.json").write_text(json.dumps(fields, indent=2) + "\n", "utf-8")
+    (folder / "summary.md").write_text(render_markdown(summary), "utf-8")
+
+
+def render_markdown(summary: Summary) -> str:
+    """The summary for a CI step: a heading, a line, and a table of the steps."""
+    lines = [
+        f"### {summary.session}: {summary.status}",
+        "",
+        f"Python {summary.python}, environment `{summary.key[:12]}`, prepared in "
+        f"{summary.prepare_seconds:.1f} s, ran {summary.run_seconds:.1f} s.",
+    ]
+    if summary.rebuilt:
+        lines += ["", f"Rebuilt: {summary.rebuilt}."]
+    if summary.message:
+        lines += ["", summary.message]
+    if summary.steps:
+        lines += ["", "| step | status | seconds | detail |", "|---|---|---:|---|"]
+        lines += [
+            f"| {step.name} | {step.status} | {step.seconds:.1f} | {step.detail.replace('|', '/')} |"
+            for step in summary.steps
+        ]
+    return "\n".join(lines) + "\n"
