@@ -17,7 +17,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         message = f"module 'noxden' has no attribute {name!r}"
         raise AttributeError(message)
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     found = getattr(import_module(_HOMES[name]), name)
     globals()[name] = found

@@ -133,7 +133,7 @@ def _refuse_sessions(sessions: tuple[str, ...], file: Path) -> None:
     known = Config().sessions
     for session in sessions:
         if session not in known:
-            message = f"{file}: {_PREFIX}.sessions names {session!r}; known sessions: {', '.join(known)}"
+            message = f"{file}: {_PREFIX}.sessions names {session!r}; known: {', '.join(known)}"
             raise UsageError(message)
 
 
@@ -172,7 +172,7 @@ def _convert(
     Raises:
         UsageError: a value is of another type.
     """
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     shape = msgspec.defstruct("Table", list(hints.items()), frozen=True, kw_only=True)
     try:
@@ -185,9 +185,8 @@ def _convert(
 def _from_json(found: list[Any]) -> Config:
     """The configuration from its JSON form: the values in the order of the fields."""
     sessions, *tables = found
-    values = {
-        name: kind(*(tuple(value) if isinstance(value, list) else value for value in row))
+    values: dict[str, Any] = {
+        name: kind._make(tuple(value) if isinstance(value, list) else value for value in row)
         for (name, kind), row in zip(TABLES.items(), tables, strict=True)
     }
     return Config(tuple(sessions), **values)
-

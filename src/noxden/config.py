@@ -102,7 +102,7 @@ def load_config(project: Path, env: Mapping[str, str]) -> Config:
     overrides = {name: env[name] for name in env if name.startswith(_OVERRIDES)}
     if b"noxden" not in text and not overrides:
         return Config()
-    from noxden import _config_table  # noqa: PLC0415
+    from noxden import _config_table
 
     return _config_table.load_remembered(text, project / "pyproject.toml", overrides, env)
 
@@ -113,4 +113,4 @@ TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] =
     "packaging": PackagingConfig,
     "den": DenConfig,
 }
-_OVERRIDES = tuple(f"NOXDEN_{table.upper()}_" for table in TABLES) + ("NOXDEN_SESSIONS",)
+_OVERRIDES = (*(f"NOXDEN_{table.upper()}_" for table in TABLES), "NOXDEN_SESSIONS")

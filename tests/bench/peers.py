@@ -61,8 +61,7 @@ def _tox_file(workload: Workload) -> Files:
         "tox.toml": "[env_run_base]\n"
         'runner = "uv-venv-lock-runner"\n'
         f"dependency_groups = {json.dumps(workload.groups)}\n"
-        f"commands = [{json.dumps(workload.command)}]\n"
-        + "".join(f"[env.{name}]\n" for name in workload.sessions)
+        f"commands = [{json.dumps(workload.command)}]\n" + "".join(f"[env.{name}]\n" for name in workload.sessions)
     }
 
 

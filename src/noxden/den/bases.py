@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.owners import boot_id
 from noxden.errors import InfrastructureError
@@ -53,7 +53,7 @@ def ensure_base(
     path = place.den.base(resolution.key)
     if is_whole(path):
         return Base(path, built=False)
-    from noxden.den.lifecycle import publish  # noqa: PLC0415
+    from noxden.den.lifecycle import publish
 
     warnings: list[str] = []
 
@@ -64,7 +64,7 @@ def ensure_base(
         warnings.extend(_build(place, whole, sibling))
 
     if not place.den.writable:
-        message = f"{path} is not in the den, and the den is read-only; fill it first, or set NOXDEN_DIR"
+        message = f"the den is read-only and lacks {path}; fill it first, or set NOXDEN_DIR"
         raise InfrastructureError(message)
     lock = place.den.locks / f"env-{resolution.key}.lock"
     built = publish(path, lock=lock, is_whole=is_whole, build=build, on_wait=on_wait)
@@ -104,14 +104,13 @@ def iterate_records(base: Path) -> Iterator[tuple[Path, str, str]]:
 
 def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]:
     """Build the environment in ``sibling``, check it, and write its document last."""
-    import tomli_w  # noqa: PLC0415
+    import tomli_w
 
-    assert resolution.pylock is not None
     at, uv = place.project.root, place.uv
     python = resolution.interpreter.executable
     uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
     pylock = sibling / "pylock.toml"
-    pylock.write_text(tomli_w.dumps(dict(resolution.pylock)), "utf-8")
+    pylock.write_text(tomli_w.dumps(dict(resolution.pylock or {})), "utf-8")
     target = ["--python", sibling / "bin" / "python"]
     uv("pip", "sync", "--allow-empty-requirements", *target, pylock, cwd=at)
     site = site_packages(sibling, resolution.interpreter.label)
@@ -126,11 +125,12 @@ def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]
 
 def _check_metadata(site: Path, resolution: Resolution) -> None:
     """Make sure that the metadata of every selected package is there and names its version."""
-    from importlib.metadata import distributions  # noqa: PLC0415
+    from importlib.metadata import distributions
 
-    from packaging.utils import canonicalize_name  # noqa: PLC0415
+    from packaging.utils import canonicalize_name
 
-    installed = {canonicalize_name(found.name): found.version for found in distributions(path=[str(site)])}
+    found_here = distributions(path=[str(site)])
+    installed = {canonicalize_name(found.name): found.version for found in found_here}
     for package in (resolution.document or {})["selection"]:
         found = installed.get(package["name"])
         if found is None or (package["version"] and found != package["version"]):
@@ -142,7 +142,7 @@ def _check_metadata(site: Path, resolution: Resolution) -> None:
 
 
 def _write_document(base: Path, document: Mapping[str, object]) -> None:
-    from noxden.lock.selection import canonical_json  # noqa: PLC0415
+    from noxden.lock.selection import canonical_json
 
     with (base / "env.json").open("wb") as file:
         file.write(canonical_json(document))
@@ -150,7 +150,7 @@ def _write_document(base: Path, document: Mapping[str, object]) -> None:
         os.fsync(file.fileno())
 
 
-def read_document(base: Path) -> Mapping[str, object]:
+def read_document(base: Path) -> Mapping[str, Any]:
     """The canonical document of ``base``; empty where there is none."""
     try:
         found = json.loads((base / "env.json").read_bytes())

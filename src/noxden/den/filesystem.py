@@ -57,7 +57,7 @@ def find_mount(path: Path, mountinfo: str | None = None) -> Mount | None:
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         point = fields.split(" ")[4].replace("\\040", " ")
-        inside = point == "/" or real == point or real.startswith(point + "/")
+        inside = f"{real}/".startswith(f"{point.rstrip('/')}/")
         if inside and (best is None or len(point) >= len(best.point)):
             kind, _, super_options = rest.split(" ", 2)
             options = {*fields.split(" ")[5].split(","), *super_options.split(",")}

@@ -74,7 +74,7 @@ def _declared(place: Workplace, package: Path, key: Mapping[str, Any]) -> Iterat
     if variable := key.get("env"):
         yield variable, place.env.get(variable)
     if "git" in key:
-        from noxden.tools.git import describe_head  # noqa: PLC0415
+        from noxden.tools.git import describe_head
 
         yield describe_head(package, place.env)
 

@@ -76,7 +76,7 @@ def compute_den_directory(env: Mapping[str, str]) -> Path:
         cache = env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "~").expanduser() / ".cache"
         directory = Path(cache, "noxden")
     else:
-        from platformdirs import user_cache_path  # noqa: PLC0415
+        from platformdirs import user_cache_path
 
         directory = user_cache_path("noxden")
     if env.get("NOXDEN_TRUST", "trusted") == "untrusted":
@@ -106,8 +106,8 @@ def open_den(env: Mapping[str, str]) -> Den:
     version = _read_format(root)
     if version is not None and version > DEN_FORMAT:
         message = (
-            f"the den {root} was made by a newer noxden (format {version}, this one reads "
-            f"{DEN_FORMAT}); update noxden or set NOXDEN_DIR to another directory"
+            f"the den {root} is of format {version}, this noxden reads {DEN_FORMAT}; "
+            f"install a newer noxden or set NOXDEN_DIR to another directory"
         )
         raise SafetyError(message)
     if version != DEN_FORMAT and writable:
@@ -142,7 +142,7 @@ def _read_format(root: Path) -> int | None:
 
 def _create(root: Path, env: Mapping[str, str]) -> None:
     """Make an empty den of this format at ``root``."""
-    from noxden.den.filesystem import refuse_unsafe_locks  # noqa: PLC0415
+    from noxden.den.filesystem import refuse_unsafe_locks
 
     refuse_unsafe_locks(root, env)
     try:
@@ -163,13 +163,13 @@ def _create(root: Path, env: Mapping[str, str]) -> None:
             _discard_older(root)
         (root / "format").write_text(f"{DEN_FORMAT}\n", "ascii")
     except OSError as error:
-        message = f"cannot create the den {root}: {error.strerror}; set NOXDEN_DIR to another directory"
+        message = f"cannot create the den {root}: {error.strerror}; set NOXDEN_DIR elsewhere"
         raise InfrastructureError(message) from error
 
 
 def _discard_older(root: Path) -> None:
     """Empty what an older layout kept under names that this one uses too; uv's cache stays."""
-    import shutil  # noqa: PLC0415
+    import shutil
 
     for name in _REBUILT:
         shutil.rmtree(root / name)

@@ -28,7 +28,7 @@ def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Itera
     Raises:
         InfrastructureError: the lock file cannot be opened.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415
+    from filelock import FileLock, Timeout
 
     lock = FileLock(path)
     try:
@@ -50,7 +50,7 @@ def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Itera
 @contextlib.contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
     """Hold ``path`` exclusively if that needs no waiting; the value tells whether it is held."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415
+    from filelock import FileLock, Timeout
 
     lock = FileLock(path)
     try:

@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.bases import ensure_base, read_document
 from noxden.den.fingerprint import compute_fingerprint, read_isolation
@@ -97,7 +97,7 @@ def prepare(
             old = read_record(location)
             document = _document(place, request, resolution, layered=layered)
             reason = _explain(place.den, old, document, environment)
-            packages = len(document["selection"])  # type: ignore[arg-type]
+            packages = len(document.get("selection", ()))
             if layered:
                 environment.build(place, resolution, read_isolation(place))
                 _move_root(place.den, old, environment)
@@ -129,7 +129,7 @@ def _name(location: Path) -> str:
 
 def _document(
     place: Workplace, request: Request, resolution: Resolution, *, layered: bool
-) -> Mapping[str, object]:
+) -> Mapping[str, Any]:
     """The canonical document of what is being built."""
     if resolution.document is not None:
         return resolution.document
@@ -154,14 +154,14 @@ def _explain(
         if old.get("location") != str(environment.location):
             return "the checkout was moved"
         return "packages were installed beside the locked ones, or it was damaged"
-    from noxden.lock.changes import compute_changes  # noqa: PLC0415
+    from noxden.lock.changes import compute_changes
 
     before = read_document(den.base(str(old.get("key"))))
     return ", ".join(compute_changes(before, document)) if before else "another selection"
 
 
 def _move_root(den: Den, old: Mapping[str, object], environment: WorktreeEnvironment) -> None:
-    """Say in the den that this worktree environment stands on its base, and no longer on the old one."""
+    """Say in the den which base this worktree environment stands on now."""
     name = _name(environment.location)
     before = old.get("environment")
     with contextlib.suppress(OSError):
@@ -176,7 +176,7 @@ def _sync(
     place: Workplace, request: Request, resolution: Resolution, environment: WorktreeEnvironment
 ) -> None:
     """Build or update a plain venv with everything in it."""
-    from noxden.den.worktrees import RECORD  # noqa: PLC0415
+    from noxden.den.worktrees import RECORD
 
     record = environment.location / RECORD
     if not record.exists():

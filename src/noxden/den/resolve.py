@@ -7,7 +7,6 @@ parsing of uv.lock. Cold, uv exports the selection while the interpreter is look
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.memo import compute_digest, recall, remember
@@ -17,6 +16,7 @@ from noxden.lock.project import BUILD_VARIABLES, read_user_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from noxden.den.layout import Den
     from noxden.lock.project import Project
@@ -95,7 +95,7 @@ def find_interpreter(place: Workplace, request: str | None) -> Interpreter:
     remembered = _recall_interpreter(place, request)
     if remembered is not None:
         return remembered
-    from noxden.lock.interpreter import probe_interpreter  # noqa: PLC0415
+    from noxden.lock.interpreter import probe_interpreter
 
     at = place.project.directory
     path = place.uv.find_python(request, cwd=at)
@@ -111,7 +111,7 @@ def find_interpreter(place: Workplace, request: str | None) -> Interpreter:
 
 def _compute(place: Workplace, request: Request, interpreter: Interpreter | None) -> Resolution:
     """Select, and remember the outcome."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor
 
     # Looked up before the thread starts, or both would ask uv for its version.
     _ = place.uv.binary
@@ -121,9 +121,9 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
         )
         if interpreter is None:
             interpreter = find_interpreter(place, request.python)
-        from noxden.lock.keys import compute_document  # noqa: PLC0415
-        from noxden.lock.selection import select  # noqa: PLC0415
-        from noxden.lock.settings import (  # noqa: PLC0415
+        from noxden.lock.keys import compute_document
+        from noxden.lock.selection import select
+        from noxden.lock.settings import (
             collect_build_settings,
             collect_from_source,
         )

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.bases import site_packages
 
@@ -100,7 +100,7 @@ class WorktreeEnvironment(NamedTuple):
         }
 
 
-def read_record(location: Path) -> Mapping[str, object]:
+def read_record(location: Path) -> Mapping[str, Any]:
     """The record of the worktree environment at ``location``; empty where there is none."""
     try:
         found = json.loads((location / RECORD).read_bytes())
@@ -128,7 +128,7 @@ def _render_pth(base_site: Path) -> str:
 def _install_words(resolution: Resolution) -> list[str]:
     words: list[str] = []
     for _, path, editable in resolution.local:
-        words += ["--editable", path] if editable else [path if path.endswith(".whl") else f"{path}"]
+        words += ["--editable", path] if editable else [path]
     return words
 
 

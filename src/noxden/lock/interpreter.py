@@ -111,7 +111,7 @@ def probe_interpreter(executable: Path, env: Mapping[str, str]) -> Interpreter:
     Raises:
         InfrastructureError: it does not start, or is too old to run the probe.
     """
-    import packaging  # noqa: PLC0415
+    import packaging
 
     lent = Path(packaging.__path__[0]).parent
     said = run([executable, "-I", "-S", "-c", _PROBE, str(lent)], env=env)

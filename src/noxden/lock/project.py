@@ -68,7 +68,7 @@ def read_project(start: Path) -> Project:
     """
     directory = _nearest(start, "pyproject.toml")
     if directory is None:
-        message = f"no pyproject.toml in {start} or above; noxden works on a uv project: run uv init"
+        message = f"no pyproject.toml in {start} or above; noxden needs a uv project: run uv init"
         raise UsageError(message)
     root = _nearest(directory, "uv.lock")
     if root is None:

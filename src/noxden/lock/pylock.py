@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["drop_foreign_wheels", "drop_sdists", "read_pylock"]
 
 
-
 def drop_foreign_wheels(text: str, tags: Collection[str]) -> str:
     """Leave out the lines of wheels that no tag in ``tags`` fits.
 

@@ -28,6 +28,7 @@ _BUILD_SETTINGS = (
     "no-build-isolation-package",
 )
 
+
 def collect_build_settings(
     project: Project, user: Iterable[tuple[str, bytes]], env: Mapping[str, str]
 ) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class _OptionalBackends(Mapping[str, bool]):
 
 def _packaged_uv() -> str:
     try:
-        from uv import find_uv_bin  # noqa: PLC0415
+        from uv import find_uv_bin
 
         return find_uv_bin()
     except (ImportError, FileNotFoundError):

@@ -88,7 +88,7 @@ def _decorate(
     own = {name: rest.pop(name) for name in SessionOptions._fields if name in rest}
     for name in ("venv_backend", "venv_params"):
         if name in rest:
-            message = f"noxden.session takes no {name}: its backend is the den; use nox.session for others"
+            message = f"noxden.session takes no {name}, its backend is the den; use nox.session"
             leave(UsageError(message))
     layered = bool(own.pop("layered", True))
     named = {name: _as_names(name, value) for name, value in own.items()}
@@ -111,9 +111,10 @@ def register_session(
             logger.error("%s (exit code %d)", error, error.exit_code)
             session.error(f"exit code {error.exit_code}")
 
-    return nox.session(
-        run, **nox_arguments, venv_backend=BACKEND, venv_params=options.venv_params
+    register: Callable[[Callable[..., None]], Func] = nox.session(
+        **nox_arguments, venv_backend=BACKEND, venv_params=options.venv_params
     )
+    return register(run)
 
 
 def leave(error: NoxdenError) -> None:

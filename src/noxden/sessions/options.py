@@ -36,7 +36,7 @@ class SessionOptions(NamedTuple):
 
     @property
     def venv_params(self) -> list[str]:
-        """The options as nox's ``venv_params``; ``@nox.session(venv_backend="noxden")`` takes the same."""
+        """The options as nox's ``venv_params``, for ``nox.session(venv_backend="noxden")``."""
         words = [
             word
             for option, field in _MANY.items()

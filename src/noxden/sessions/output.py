@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["StepResult", "Summary", "open_output", "render_markdown", "write_summary"]
 
@@ -44,7 +46,7 @@ class Summary(NamedTuple):
 
 
 def open_output(project: Path, session: str, directory: Path | None = None) -> Path:
-    """An empty folder for what ``session`` writes; ``directory`` (``--output``) in place of the default."""
+    """An empty folder for what ``session`` writes; ``directory`` (``--output``) replaces it."""
     folder = directory or project / ".noxden" / session
     if directory is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,8 +68,10 @@ def render_markdown(summary: Summary) -> str:
     lines = [
         f"### {summary.session}: {summary.status}",
         "",
-        f"Python {summary.python}, environment `{summary.key[:12]}`, prepared in "
-        f"{summary.prepare_seconds:.1f} s, ran {summary.run_seconds:.1f} s.",
+        (
+            f"Python {summary.python}, environment `{summary.key[:12]}`, prepared in "
+            f"{summary.prepare_seconds:.1f} s, ran {summary.run_seconds:.1f} s."
+        ),
     ]
     if summary.rebuilt:
         lines += ["", f"Rebuilt: {summary.rebuilt}."]
@@ -76,7 +80,8 @@ def render_markdown(summary: Summary) -> str:
     if summary.steps:
         lines += ["", "| step | status | seconds | detail |", "|---|---|---:|---|"]
         lines += [
-            f"| {step.name} | {step.status} | {step.seconds:.1f} | {step.detail.replace('|', '/')} |"
+            f"| {step.name} | {step.status} | {step.seconds:.1f} | {detail} |"
             for step in summary.steps
+            for detail in [step.detail.replace("|", "/")]
         ]
     return "\n".join(lines) + "\n"

@@ -82,7 +82,7 @@ def find_uv(env: Mapping[str, str]) -> Path:
         message = f"UV={named} names no program; unset it or name a uv binary"
         raise InfrastructureError(message)
     try:
-        from uv import find_uv_bin  # noqa: PLC0415
+        from uv import find_uv_bin
 
         return Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
@@ -143,7 +143,13 @@ class Uv:
         ``None`` as request means the project's own choice (.python-version, requires-python).
         Virtual environments are looked through: an environment is built from an interpreter.
         """
-        words = ["python", "find", "--system", "--no-python-downloads", *([request] if request else [])]
+        words = [
+            "python",
+            "find",
+            "--system",
+            "--no-python-downloads",
+            *([request] if request else []),
+        ]
         found = self(*words, cwd=cwd, expect=(0, 2))
         if found.returncode:
             return None
