@@ -111,11 +111,11 @@ def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]
     uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
     pylock = sibling / "pylock.toml"
     pylock.write_text(tomli_w.dumps(dict(resolution.pylock or {})), "utf-8")
-    target = ["--python", sibling / "bin" / "python"]
-    uv("pip", "sync", "--allow-empty-requirements", *target, pylock, cwd=at)
+    target = sibling / "bin" / "python"
+    uv("pip", "sync", "--allow-empty-requirements", "--python", target, pylock, cwd=at)
     site = site_packages(sibling, resolution.interpreter.label)
     _check_metadata(site, resolution)
-    complaints = uv("pip", "check", *target, cwd=at, expect=(0, 1))
+    complaints = uv("pip", "check", "--python", target, cwd=at, expect=(0, 1))
     _write_boot(sibling)
     _write_document(sibling, resolution.document or {})
     if complaints.returncode:
