@@ -1,4 +1,4 @@
-"""The sessions of noxden itself: `nox -l` lists them, each is a small file in sessions/."""
+"""The sessions of noxden itself: `nox -l` lists them; each is a small file in sessions/."""
 
 from __future__ import annotations
 

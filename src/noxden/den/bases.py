@@ -118,9 +118,15 @@ def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]
     complaints = uv("pip", "check", "--python", target, cwd=at, expect=(0, 1))
     _write_boot(sibling)
     _write_document(sibling, resolution.document or {})
-    if complaints.returncode:
-        return [line for line in complaints.stderr.splitlines() if line.startswith("The package")]
-    return []
+    return [*_third_party(complaints.stderr, resolution)] if complaints.returncode else []
+
+
+def _third_party(said: str, resolution: Resolution) -> Iterator[str]:
+    """What ``uv pip check`` found, packages of the checkout left out: they are not in a base."""
+    local = [f"`{name}" for name, _, _ in resolution.local]
+    for line in said.splitlines():
+        if line.startswith("The package") and not any(name in line for name in local):
+            yield line
 
 
 def _check_metadata(site: Path, resolution: Resolution) -> None:

@@ -119,8 +119,12 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
         exporting = pool.submit(
             place.uv.export_pylock, request.selectors, cwd=place.project.directory
         )
-        if interpreter is None:
-            interpreter = find_interpreter(place, request.python)
+        try:
+            interpreter = interpreter or find_interpreter(place, request.python)
+        except InterpreterMissingError:
+            # uv also says so when it cannot read the project; then that is the news.
+            exporting.result()
+            raise
         from noxden.lock.keys import compute_document
         from noxden.lock.selection import select
         from noxden.lock.settings import (

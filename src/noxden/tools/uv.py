@@ -186,7 +186,7 @@ def explain_export_failure(said: str, project: Path) -> str:
             f"{project / 'pyproject.toml'} has no dependency group {name!r}; "
             f"run: uv add --group {name} PACKAGE"
         )
-    return f"uv cannot read the selection from {project}: {first_cause(said)}"
+    return f"uv cannot read the project in {project}: {first_cause(said)}"
 
 
 def first_cause(said: str) -> str:
