@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from noxden.sessions.decorator import session
+    from noxden.sessions.lint import lint
+    from noxden.sessions.packaging import packaging
+    from noxden.sessions.register import register
+    from noxden.sessions.unit import unit
 
-__all__ = ["session"]
+__all__ = ["lint", "packaging", "register", "session", "unit"]
 
-_HOMES = {"session": "noxden.sessions.decorator"}
+_HOMES = {
+    "lint": "noxden.sessions.lint",
+    "packaging": "noxden.sessions.packaging",
+    "register": "noxden.sessions.register",
+    "session": "noxden.sessions.decorator",
+    "unit": "noxden.sessions.unit",
+}
 
 
 def __getattr__(name: str) -> object:

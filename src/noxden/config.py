@@ -19,6 +19,7 @@ __all__ = [
     "LintConfig",
     "PackagingConfig",
     "UnitConfig",
+    "collect_overrides",
     "load_config",
 ]
 
@@ -61,6 +62,8 @@ class PackagingConfig(NamedTuple):
     """Dependency groups that hold twine, check-wheel-contents and validate-pyproject."""
     python: str | None = None
     """Interpreter request; ``None`` is the project's own choice."""
+    steps: tuple[str, ...] = ()
+    """The steps to run, with those they need; empty runs all."""
 
 
 class DenConfig(NamedTuple):
@@ -99,12 +102,17 @@ def load_config(project: Path, env: Mapping[str, str]) -> Config:
         text = (project / "pyproject.toml").read_bytes()
     except FileNotFoundError:
         text = b""
-    overrides = {name: env[name] for name in env if name.startswith(_OVERRIDES)}
+    overrides = collect_overrides(env)
     if b"noxden" not in text and not overrides:
         return Config()
     from noxden import _config_table
 
     return _config_table.load_remembered(text, project / "pyproject.toml", overrides, env)
+
+
+def collect_overrides(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables in ``env`` that override the table."""
+    return {name: env[name] for name in env if name.startswith(_OVERRIDES)}
 
 
 TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] = {

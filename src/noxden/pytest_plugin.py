@@ -1,21 +1,11 @@
-"""pytest plugin of noxden: registers the markers by which sessions share out the tests."""
+"""pytest plugin of noxden: registers the markers by which sessions share out the tests.
+
+It is there where noxden is in the environment of the tests. A unit session registers the same
+markers in every environment, see :mod:`noxden.inside.noxden_inside`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from noxden.inside.noxden_inside import MARKERS, pytest_configure
 
-if TYPE_CHECKING:
-    import pytest
-
-MARKERS = {
-    "e2e": "end to end: drives the product from the outside",
-    "playwright": "needs a browser",
-    "heavy": "needs the heavy dependency groups",
-    "device": "needs an accelerator card",
-}
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, so that --strict-markers accepts them."""
-    for name, meaning in MARKERS.items():
-        config.addinivalue_line("markers", f"{name}: {meaning}")
+__all__ = ["MARKERS", "pytest_configure"]

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(name: str, shop: Workshop, console: Console) -> Outcome:
-    """Run a scenario and print it at once; what it needs and does not get makes it a skipped one."""
+    """Run a scenario and print it at once; one that could not be prepared is a skipped one."""
     try:
         outcome = SCENARIOS[name](shop)
     except BenchError as error:
@@ -53,12 +53,15 @@ def _measure(name: str, shop: Workshop, console: Console) -> Outcome:
 
 
 def _is_good(outcome: Outcome) -> bool:
-    return not any(row.failure for row in outcome.rows) and all(fact.met is not False for fact in outcome.facts)
+    return not any(row.failure for row in outcome.rows) and all(
+        fact.met is not False for fact in outcome.facts
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure noxden and its peers side by side on this machine."
+        prog="python -m bench",
+        description="Measure noxden and its peers side by side on this machine.",
     )
     parser.add_argument(
         "--scenario",
@@ -67,10 +70,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"one of {', '.join(SCENARIOS)}; repeat for more (default: all)",
     )
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="measured rounds (default: %(default)s)")
-    parser.add_argument("--heavy", action="store_true", help="with torch: gigabytes are downloaded, twice")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every repetition to FILE")
-    parser.add_argument("--strict", action="store_true", help="exit 1 when something failed or is over its limit")
+    parser.add_argument(
+        "--runs", type=int, default=5, metavar="N", help="measured rounds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--heavy", action="store_true", help="with torch: gigabytes are downloaded, twice"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write every repetition to FILE"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 1 when something failed or is over its limit"
+    )
     parser.add_argument(
         "--work",
         type=Path,

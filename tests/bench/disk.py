@@ -20,12 +20,15 @@ Inode = tuple[int, int]
 
 
 def compute_megabytes(
-    folders: Iterable[Path], *, without: Sequence[Path] = (), known: AbstractSet[Inode] = frozenset()
+    folders: Iterable[Path],
+    *,
+    without: Sequence[Path] = (),
+    known: AbstractSet[Inode] = frozenset(),
 ) -> float:
     """Return the megabytes (10^6 bytes) of the blocks under ``folders``.
 
-    Folders in ``without`` are not entered and inodes in ``known`` not counted. A file with several names counts once,
-    so that what is hard-linked into ten environments is counted as it is stored.
+    Folders in ``without`` are not entered and inodes in ``known`` not counted. A file with several
+    names counts once, so that what is hard-linked into ten environments is counted as it is stored.
     """
     left_out = {path.resolve() for path in without}
     blocks = {inode: count for folder in folders for inode, count in _walk(folder, left_out)}

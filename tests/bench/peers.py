@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
     from .workload import Workload
 
-__all__ = ["FLOOR", "FLOOR_WITH_COMMAND", "NOX", "NOXDEN", "NOXDEN_IDLE", "NOX_BLIND", "NOX_UV", "NOX_UV_BLIND", "Peer"]
+__all__ = [
+    "FLOOR",
+    "FLOOR_WITH_COMMAND",
+    "NOX",
+    "NOXDEN",
+    "NOXDEN_IDLE",
+    "NOX_BLIND",
+    "NOX_UV",
+    "NOX_UV_BLIND",
+    "Peer",
+]
 __all__ += ["TOX_UV", "UV_RUN"]
 
 Files = dict[str, str]
@@ -35,7 +45,7 @@ class Peer:
 
 
 def _noxfile(imports: str, decorator: str, *body: str) -> Callable[[Workload], Files]:
-    """Return a renderer of noxfiles with one function a session; ``{groups}`` and ``{command}`` are filled in."""
+    """Return a renderer of noxfiles, a function a session; {groups} and {command} are filled in."""
 
     def render(workload: Workload) -> Files:
         words = {
@@ -61,15 +71,24 @@ def _tox_file(workload: Workload) -> Files:
         "tox.toml": "[env_run_base]\n"
         'runner = "uv-venv-lock-runner"\n'
         f"dependency_groups = {json.dumps(workload.groups)}\n"
-        f"commands = [{json.dumps(workload.command)}]\n" + "".join(f"[env.{name}]\n" for name in workload.sessions)
+        f"commands = [{json.dumps(workload.command)}]\n"
+        + "".join(f"[env.{name}]\n" for name in workload.sessions)
     }
 
 
 RUN = "session.run({command})"
-INSTALL = ('session.install("-r", "requirements.txt")', 'session.install("--no-deps", "-e", ".")', RUN)
+INSTALL = (
+    'session.install("-r", "requirements.txt")',
+    'session.install("--no-deps", "-e", ".")',
+    RUN,
+)
 
 _plain = _noxfile("import nox", 'nox.session(venv_backend="uv")', *INSTALL)
-_nox_uv = _noxfile("from nox_uv import session as uv_session", 'uv_session(venv_backend="uv", uv_groups={groups})', RUN)
+_nox_uv = _noxfile(
+    "from nox_uv import session as uv_session",
+    'uv_session(venv_backend="uv", uv_groups={groups})',
+    RUN,
+)
 
 FLOOR = Peer(
     name="nox no-op",
@@ -90,7 +109,9 @@ NOX_BLIND = Peer(name="nox -R", toolbox="nox", render_files=_plain, build_comman
 """``-R`` installs nothing into an environment that exists: fast, and blind to a changed lock."""
 
 NOX_UV = Peer(name="nox-uv -r", toolbox="nox-uv", render_files=_nox_uv, build_command=_nox("-r"))
-NOX_UV_BLIND = Peer(name="nox-uv -R", toolbox="nox-uv", render_files=_nox_uv, build_command=_nox("-R"))
+NOX_UV_BLIND = Peer(
+    name="nox-uv -R", toolbox="nox-uv", render_files=_nox_uv, build_command=_nox("-R")
+)
 TOX_UV = Peer(
     name="tox-uv",
     toolbox="tox",
@@ -101,7 +122,13 @@ UV_RUN = Peer(
     name="uv run",
     toolbox="uv",
     render_files=lambda _: {},
-    build_command=lambda workload: ("uv", "run", "--frozen", *workload.group_options, *workload.command),
+    build_command=lambda workload: (
+        "uv",
+        "run",
+        "--frozen",
+        *workload.group_options,
+        *workload.command,
+    ),
 )
 NOXDEN = Peer(
     name="noxden",
@@ -115,4 +142,4 @@ NOXDEN_IDLE = Peer(
     render_files=_noxfile("import noxden", "noxden.session(groups={groups})", "pass"),
     build_command=_nox(),
 )
-"""noxden's session with its environment made sure of, but no command run in it: comparable to :data:`FLOOR`."""
+"""noxden makes sure of the environment, and no command is run in it: comparable to the floor."""

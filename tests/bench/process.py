@@ -50,7 +50,9 @@ class Done:
 class Started:
     """A running program in a process group of its own, ended at its time limit."""
 
-    def __init__(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> None:
+    def __init__(
+        self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float
+    ) -> None:
         self._args = tuple(args)
         self._ended = False
         self._lock = threading.Lock()
@@ -70,7 +72,7 @@ class Started:
         self._timer.start()
 
     def _end(self) -> None:
-        """End the group; never after it was waited for, when its number may be another program's."""
+        """End the group; never after it was waited for, when its number may be another's."""
         with self._lock, suppress(ProcessLookupError):
             if not self._ended:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -101,7 +103,9 @@ class Started:
         )
 
 
-def start(args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 600.0) -> Started:
+def start(
+    args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 600.0
+) -> Started:
     """Start ``args``; after ``timeout`` seconds its whole process group is killed."""
     return Started(args, cwd=cwd, env=env, timeout=timeout)
 
@@ -111,7 +115,9 @@ def run(args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: floa
     return start(args, cwd=cwd, env=env, timeout=timeout).wait()
 
 
-def run_checked(args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 1800.0) -> Done:
+def run_checked(
+    args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 1800.0
+) -> Done:
     """Run a preparation; raise :class:`BenchError` with its output when it fails."""
     done = run(args, cwd=cwd, env=env, timeout=timeout)
     if done.failure is not None:
@@ -122,7 +128,10 @@ def run_checked(args: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeo
 def run_together(
     args: Sequence[str], *, folders: Sequence[Path], env: Mapping[str, str], timeout: float = 600.0
 ) -> Done:
-    """Run ``args`` in every folder at once; the seconds are until the last has ended, the output is everybody's."""
+    """Run ``args`` in every folder at once.
+
+    The seconds are until the last has ended; processor time and output are everybody's.
+    """
     begin = time.perf_counter()
     everybody = [start(args, cwd=folder, env=env, timeout=timeout) for folder in folders]
     ended = [one.wait() for one in everybody]

@@ -13,7 +13,13 @@ from .workload import Workload
 if TYPE_CHECKING:
     from .toolboxes import Toolbox
 
-__all__ = ["HEAVYWEIGHT", "add_dependency", "export_requirements", "prepare_heavyweight", "prepare_tiny"]
+__all__ = [
+    "HEAVYWEIGHT",
+    "add_dependency",
+    "export_requirements",
+    "prepare_heavyweight",
+    "prepare_tiny",
+]
 
 HEAVYWEIGHT = Path(__file__).resolve().parents[1] / "projects" / "heavyweight"
 
@@ -33,7 +39,9 @@ test = ["pytest"]
 heavy = []
 """
 
-LITTER = shutil.ignore_patterns(".nox", ".noxden", ".venv", ".*_cache", "__pycache__", "dist", "noxfile.py")
+LITTER = shutil.ignore_patterns(
+    ".nox", ".noxden", ".venv", ".*_cache", "__pycache__", "dist", "noxfile.py"
+)
 
 
 def prepare_heavyweight(folder: Path, uv: Toolbox) -> Path:

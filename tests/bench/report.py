@@ -26,7 +26,7 @@ __all__ = ["describe_machine", "print_outcome", "render_json"]
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
-    """Print one scenario: the rows, then the numbers with their limits, then the failures in full."""
+    """Print one scenario: rows, then numbers with their limits, then the failures in full."""
     console.print()
     console.rule(f"[bold]{outcome.scenario}[/]: {outcome.title}", align="left")
     if outcome.skipped is not None:
@@ -38,10 +38,18 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         console.print(_render_facts(outcome.facts))
     for note in outcome.notes:
         console.print(note)
-    for row in outcome.rows:
+    for failure, names in _group_failures(outcome.rows).items():
+        console.print(f"[red]{', '.join(names)} failed[/]")
+        console.print(failure, markup=False, highlight=False)
+
+
+def _group_failures(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return who failed by what was said, so that the same trouble is told once."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
         if row.failure is not None:
-            console.print(f"[red]{row.name} failed[/]")
-            console.print(row.failure, markup=False, highlight=False)
+            groups.setdefault(row.failure, []).append(row.name)
+    return groups
 
 
 def _render_rows(rows: Sequence[Row]) -> Table:
@@ -79,7 +87,9 @@ def _render_facts(facts: Sequence[Fact]) -> Table:
 def _render_verdict(fact: Fact) -> str:
     if fact.limit is None or not fact.measured:
         return ""
-    return f"{'[green]ok[/]' if fact.met else '[red]missed[/]'} (limit {fact.limit:.4g} {fact.unit})"
+    return (
+        f"{'[green]ok[/]' if fact.met else '[red]missed[/]'} (limit {fact.limit:.4g} {fact.unit})"
+    )
 
 
 def render_json(outcomes: Sequence[Outcome], shop: Workshop) -> dict[str, object]:
@@ -93,7 +103,9 @@ def render_json(outcomes: Sequence[Outcome], shop: Workshop) -> dict[str, object
 
 
 def _render_outcome(outcome: Outcome) -> dict[str, object]:
-    rows = [{**asdict(row), "median": row.median, "cpu_median": row.cpu_median} for row in outcome.rows]
+    rows = [
+        {**asdict(row), "median": row.median, "cpu_median": row.cpu_median} for row in outcome.rows
+    ]
     facts = [{**asdict(fact), "met": fact.met} for fact in outcome.facts]
     return {**asdict(outcome), "rows": rows, "facts": facts}
 

@@ -1,4 +1,4 @@
-"""Interleaved rounds: every contestant once a round, in turning order, so that a slow minute hits all alike."""
+"""Interleaved rounds: every contestant once a round, so that a slow minute hits all alike."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ class Contestant:
 
     name: str
     attempt: Callable[[], Mapping[str, Done]]
-    """Prepare (not timed), run, tidy (not timed); what was timed, by the step's name. A single step is called ``""``."""
+    """Prepare (not timed), run, tidy (not timed); return what was timed, by the step's name.
+
+    A single step is called ``""``."""
 
 
-def measure_rounds(contestants: Sequence[Contestant], *, runs: int, warmups: int = 1) -> tuple[Row, ...]:
-    """Run every contestant ``warmups + runs`` times and return a row a step; warm-up rounds are not in them.
+def measure_rounds(
+    contestants: Sequence[Contestant], *, runs: int, warmups: int = 1
+) -> tuple[Row, ...]:
+    """Run every contestant ``warmups + runs`` times; return a row a step, without the warm-up.
 
     A contestant that fails once is out: its row carries the failure.
     """

@@ -1,7 +1,8 @@
 """A project whose lock has as many packages as asked, made up without any index.
 
-The mix follows real locks: two packages of five are native, with a wheel for each Python and platform; every package
-needs a few others, some of them on one platform only; about a third belongs to each of project, ``test`` and ``heavy``.
+The mix follows real locks: two packages of five are native, with a wheel for each Python and
+platform; every package needs a few others, some of them on one platform only; what the project
+asks for is spread over its own dependencies, ``test`` and ``heavy``.
 """
 
 from __future__ import annotations
@@ -30,19 +31,23 @@ PLATFORMS = (
     "win_arm64",
 )
 STRIDES = (3, 7, 19)
-"""A package needs those this far behind it in the list, so that all are reached from the first few."""
+"""A package needs those this far behind it; so all are reached from the first few."""
 
 ROOTS = 9
 """Packages the project asks for itself, a third in each of its three lists."""
 
 
 def write_synthetic_project(folder: Path, packages: int) -> None:
-    """Write pyproject.toml, uv.lock and an empty module; uv accepts the lock as current without any network."""
+    """Write pyproject.toml, an empty module, and a uv.lock that uv accepts without any network."""
     module = folder / "src" / "synthetic"
     module.mkdir(parents=True)
     (module / "__init__.py").write_text('"""Nothing."""\n', encoding="utf-8")
     (folder / "pyproject.toml").write_text(_render_manifest(), encoding="utf-8")
-    blocks = [_render_head(), *(_render_package(number, packages) for number in range(packages)), _render_root()]
+    blocks = [
+        _render_head(),
+        *(_render_package(number, packages) for number in range(packages)),
+        _render_root(),
+    ]
     (folder / "uv.lock").write_text("\n".join(blocks), encoding="utf-8")
 
 
@@ -96,7 +101,11 @@ def _render_package(number: int, packages: int) -> str:
         lines += ["dependencies = [", *needed, "]"]
     stem = name.replace("-", "_")
     lines.append(f"sdist = {_render_file(f'{stem}-{version}.tar.gz')}")
-    lines += ["wheels = [", *(f"    {_render_file(wheel)}," for wheel in _wheels(f"{stem}-{version}", number)), "]"]
+    lines += [
+        "wheels = [",
+        *(f"    {_render_file(wheel)}," for wheel in _wheels(f"{stem}-{version}", number)),
+        "]",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -110,7 +119,7 @@ def _needed(number: int, packages: int) -> Iterator[str]:
 
 
 def _wheels(stem: str, number: int) -> Iterator[str]:
-    if number % 5 < 3:  # noqa: PLR2004 - three of five
+    if number % 5 < 3:
         yield f"{stem}-py3-none-any.whl"
         return
     for python in PYTHONS:
@@ -122,7 +131,8 @@ def _render_file(file: str) -> str:
     digest = hashlib.sha256(file.encode()).hexdigest()
     size = 10_000 + int(digest[:5], 16)
     url = f"{FILES}/packages/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{file}"
-    return f'{{ url = "{url}", hash = "sha256:{digest}", size = {size}, upload-time = "2026-01-02T03:04:05.678Z" }}'
+    upload = "2026-01-02T03:04:05.678Z"
+    return f'{{ url = "{url}", hash = "sha256:{digest}", size = {size}, upload-time = "{upload}" }}'
 
 
 def _render_root() -> str:

@@ -46,7 +46,16 @@ class Toolbox:
 
 def find_python() -> Path:
     """Return the interpreter below the environment this runs in."""
-    return Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve()
+    return Path(
+        sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}"
+    ).resolve()
+
+
+class MissingUvError(BenchError):
+    """There is no uv to start with."""
+
+    def __init__(self) -> None:
+        super().__init__("uv is not on the PATH; install it, or run this by nox")
 
 
 class Toolboxes:
@@ -63,7 +72,7 @@ class Toolboxes:
         return {name: box for name, box in self._made.items() if isinstance(box, Toolbox)}
 
     def __getitem__(self, name: str) -> Toolbox:
-        """Return a toolbox, up to date; a tool that could not be installed raises the same error each time."""
+        """Return a toolbox, up to date; what could not be installed is the same error each time."""
         if name not in self._made:
             try:
                 self._made[name] = _build(self._root / name, CONTENTS[name], self._environment)
@@ -101,14 +110,16 @@ def _find_uv() -> Path:
     except ModuleNotFoundError:
         found = shutil.which("uv")
         if found is None:
-            raise BenchError("uv is not on the PATH") from None
+            raise MissingUvError from None
         return Path(os.path.realpath(found))
     return Path(find_uv_bin())
 
 
 def _collect_versions(uv: Path, folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     done = run_checked(
-        [str(uv), "pip", "list", "--quiet", "--format", "json", "--python", str(folder)], cwd=folder, env=environment
+        [str(uv), "pip", "list", "--quiet", "--format", "json", "--python", str(folder)],
+        cwd=folder,
+        env=environment,
     )
     wanted = {"nox", "nox-uv", "noxden", "tox", "tox-uv", "uv"}
     return {one["name"]: one["version"] for one in json.loads(done.output) if one["name"] in wanted}

@@ -1,4 +1,4 @@
-"""What a scenario returns: timed rows, plain numbers with their limits, and why something is missing."""
+"""What a scenario returns: timed rows, numbers with their limits, why something is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Row:
     seconds: tuple[float, ...] = ()
     """Wall clock, one entry a round."""
     cpu_seconds: tuple[float, ...] = ()
-    """User and system time of the process and every descendant it waited for; the steadier number on a busy machine."""
+    """User and system time of the process and all it waited for: steadier on a busy machine."""
     failure: str | None = None
     """The end of what the program printed, when it did not do its work."""
 
@@ -47,7 +47,7 @@ class Fact:
 
     @property
     def met(self) -> bool | None:
-        """Whether the limit is kept; None without a limit. What could not be measured is not kept."""
+        """Whether the limit is kept, which it is not unmeasured; None without a limit."""
         return None if self.limit is None else self.value <= self.limit
 
     @property
@@ -70,14 +70,14 @@ class Outcome:
 
 
 def find_row(rows: Sequence[Row], name: str) -> Row:
-    """Return the row of that name; an empty failed row where there is none, so that facts become NaN."""
+    """Return the row of that name, or an empty failed one, so that facts become NaN."""
     return next((row for row in rows if row.name == name), Row(name=name, failure="not measured"))
 
 
 def paired_difference(row: Row, floor: Row) -> float:
-    """Return the median over rounds of ``row`` minus ``floor``, in milliseconds; NaN when either is missing.
+    """Return the median over rounds of ``row`` minus ``floor`` in ms; NaN when either is missing.
 
-    Both ran in every round within moments of each other, so a machine that is slow for a while moves both.
+    Both ran in every round within moments of each other, so a slow minute moves both.
     """
     pairs = [here - there for here, there in zip(row.seconds, floor.seconds, strict=False)]
     return statistics.median(pairs) * 1e3 if pairs else float("nan")

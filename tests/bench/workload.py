@@ -1,4 +1,4 @@
-"""What every contestant is asked to do: sessions with the same groups, each running the same command."""
+"""What all are asked to do: sessions with the same groups, each running the same command."""
 
 from __future__ import annotations
 
@@ -20,4 +20,7 @@ class Workload:
     @property
     def group_options(self) -> tuple[str, ...]:
         """The groups as options of uv."""
-        return ("--no-default-groups", *(part for group in self.groups for part in ("--group", group)))
+        return (
+            "--no-default-groups",
+            *(part for group in self.groups for part in ("--group", group)),
+        )

@@ -1,4 +1,4 @@
-"""The place everything happens in: toolboxes, caches, den, templates, and checkouts made and removed."""
+"""Where everything happens: toolboxes, caches, den, templates, checkouts made and removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Workshop"]
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """Folders below one root, all on one filesystem, as uv needs them to link instead of copying."""
+    """Folders below one root, all on one filesystem, so that uv links instead of copying."""
 
     root: Path
     given: Mapping[str, str]
@@ -83,8 +83,10 @@ class Workshop:
         program, *options = peer.build_command(workload)
         return (self.toolboxes[peer.toolbox].program(program), *options)
 
-    def check_out(self, template: Path, peer: Peer, workload: Workload, *, parent: Path | None = None) -> Path:
-        """Return a new copy of a template, ready for a peer; under ``parent`` when given, else under the root."""
+    def check_out(
+        self, template: Path, peer: Peer, workload: Workload, *, parent: Path | None = None
+    ) -> Path:
+        """Return a new copy of a template, ready for a peer, under ``parent`` or the root."""
         folder = self.new_folder("checkouts", parent=parent).with_name(peer.slug)
         shutil.copytree(template, folder)
         for name, text in peer.render_files(workload).items():
@@ -104,7 +106,12 @@ class Workshop:
 
     def run(self, peer: Peer, folder: Path, workload: Workload) -> Done:
         """Run a peer's command in a checkout and measure it."""
-        return run(self.command(peer, workload), cwd=folder, env=self.environment(peer), timeout=self.timeout)
+        return run(
+            self.command(peer, workload),
+            cwd=folder,
+            env=self.environment(peer),
+            timeout=self.timeout,
+        )
 
     def run_together(self, peer: Peer, folders: Sequence[Path], workload: Workload) -> Done:
         """Run a peer's command in several checkouts at once."""
@@ -112,11 +119,15 @@ class Workshop:
         return run_together(command, folders=folders, env=environment, timeout=self.timeout)
 
     def forget_environments(self) -> None:
-        """Empty the den but for uv's cache: every key is cold again, nothing has to be downloaded."""
-        if self.den.exists():
-            for entry in self.den.iterdir():
-                if entry.is_dir() and entry.name != "uv":
+        """Empty the den but for uv's cache: every key is cold, nothing has to be downloaded."""
+        for folder in self.den.glob("*/"):
+            if folder.name == "uv":
+                continue
+            for entry in folder.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
+                else:
+                    entry.unlink()
 
     def new_folder(self, kind: str, *, parent: Path | None = None) -> Path:
         """Return a path below a new folder; nothing is there yet."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from noxden.den.resolve import Resolution, Workplace
 
-__all__ = ["Base", "ensure_base", "is_whole", "iterate_records", "site_packages"]
+__all__ = ["Base", "build_base", "ensure_base", "is_whole", "iterate_records", "site_packages"]
 
 
 class Base(NamedTuple):
@@ -61,7 +61,7 @@ def ensure_base(
         if on_build is not None:
             on_build()
         whole = resolution if resolution.pylock is not None else complete()
-        warnings.extend(_build(place, whole, sibling))
+        warnings.extend(build_base(place, whole, sibling))
 
     if not place.den.writable:
         message = f"the den is read-only and lacks {path}; fill it first, or set NOXDEN_DIR"
@@ -88,12 +88,13 @@ def is_whole(base: Path) -> bool:
     return True
 
 
-def iterate_records(base: Path) -> Iterator[tuple[Path, str, str]]:
+def iterate_records(base: Path, info: str = "*.dist-info") -> Iterator[tuple[Path, str, str]]:
     """File, hash (``sha256=...``) and size of each line of each RECORD in ``base``.
 
     Hash and size are empty for the RECORD itself; lines outside of ``base`` are left out.
+    ``info`` limits it to one ``.dist-info`` folder.
     """
-    for record in sorted(base.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+    for record in sorted(base.glob(f"lib/python*/site-packages/{info}/RECORD")):
         root = record.parent.parent
         with record.open(encoding="utf-8", newline="") as file:
             for name, digest, size in csv.reader(file):
@@ -102,8 +103,14 @@ def iterate_records(base: Path) -> Iterator[tuple[Path, str, str]]:
                     yield path, digest, size
 
 
-def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]:
-    """Build the environment in ``sibling``, check it, and write its document last."""
+def build_base(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]:
+    """Build the environment in ``sibling``, check it, and write its document last.
+
+    ``resolution`` must have its document and pylock. Returns the warnings of the check.
+
+    Raises:
+        InfrastructureError: uv cannot build it, or what it built is not what was selected.
+    """
     import tomli_w
 
     at, uv = place.project.root, place.uv
@@ -123,7 +130,7 @@ def _build(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]
 
 def _third_party(said: str, resolution: Resolution) -> Iterator[str]:
     """What ``uv pip check`` found, packages of the checkout left out: they are not in a base."""
-    local = [f"`{name}" for name, _, _ in resolution.local]
+    local = [f"`{name}`" for name, _, _ in resolution.local]
     for line in said.splitlines():
         if line.startswith("The package") and not any(name in line for name in local):
             yield line
@@ -133,10 +140,14 @@ def _check_metadata(site: Path, resolution: Resolution) -> None:
     """Make sure that the metadata of every selected package is there and names its version."""
     from importlib.metadata import distributions
 
-    from packaging.utils import canonicalize_name
+    from packaging.utils import canonicalize_name, canonicalize_version
 
-    found_here = distributions(path=[str(site)])
-    installed = {canonicalize_name(found.name): found.version for found in found_here}
+    found_here = [found for found in distributions(path=[str(site)]) if found.metadata["Name"]]
+    # Old metadata spells versions as it likes (2023.01), the lock only one way (2023.1).
+    installed = {
+        canonicalize_name(found.name): canonicalize_version(found.version, strip_trailing_zero=False)
+        for found in found_here
+    }
     for package in (resolution.document or {})["selection"]:
         found = installed.get(package["name"])
         if found is None or (package["version"] and found != package["version"]):

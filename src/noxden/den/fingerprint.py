@@ -81,7 +81,10 @@ def _declared(place: Workplace, package: Path, key: Mapping[str, Any]) -> Iterat
 
 def _walk(folder: Path) -> Iterator[Path]:
     for at, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _IGNORED)
+        # setuptools writes an egg-info beside the sources whenever it builds.
+        folders[:] = sorted(
+            name for name in folders if name not in _IGNORED and not name.endswith(".egg-info")
+        )
         yield from (Path(at, name) for name in sorted(files))
 
 

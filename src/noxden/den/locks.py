@@ -64,17 +64,29 @@ def try_exclusive(path: Path) -> Iterator[bool]:
         lock.release()
 
 
-def hold_use(path: Path) -> int | None:
+def hold_use(path: Path, *, on_wait: Callable[[], None] | None = None) -> int | None:
     """Take a shared lock on ``path`` and mark it used now.
 
+    ``on_wait`` is called once if the lock is held exclusively: for a moment by garbage
+    collection, longer by a repair.
+
     Returns the descriptor that holds the lock until it is closed (at the latest when the
-    process ends), or ``None`` where ``path`` cannot be opened for writing: nobody can
-    collect a den that is read-only.
+    process ends), or ``None`` where ``path`` is not there and cannot be made. In a den that is
+    read-only here, a lock file that exists is held all the same: it may be writable to others.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
-        return None
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    os.utime(descriptor)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if on_wait is not None:
+            on_wait()
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with contextlib.suppress(OSError):
+        os.utime(descriptor)
     return descriptor

@@ -6,6 +6,7 @@ written whole and renamed, so a reader sees a whole one or none.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -39,4 +40,6 @@ def remember(folder: Path, kind: str, digest: str, result: object) -> None:
         sibling.write_text(json.dumps(result), "utf-8")
         sibling.replace(target)
     except OSError:
-        sibling.unlink(missing_ok=True)
+        # Where nothing can be written, nothing can be unlinked either.
+        with contextlib.suppress(OSError):
+            sibling.unlink(missing_ok=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import shutil
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.bases import ensure_base, read_document
@@ -45,33 +47,42 @@ class Prepared(NamedTuple):
     """Descriptors of the use locks; the environment is in use until they are closed."""
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its session
     place: Workplace,
     request: Request,
     location: Path,
     *,
     layered: bool = True,
     allow_extra: bool = False,
+    wheels: Mapping[str, Path] = MappingProxyType({}),
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Make ``location`` a current environment for ``request`` and hold it in use.
 
-    ``allow_extra`` keeps packages that a session installed beside the locked ones. ``say``
-    gets a line before anything that takes time.
+    ``allow_extra`` keeps packages that a session installed beside the locked ones. ``wheels``
+    are installed in place of the checkout's packages of these names. ``say`` gets a line before
+    anything that takes time.
 
     Raises:
         UsageError: the project's files do not allow it.
         InfrastructureError: uv, an interpreter or the disk does not.
     """
     start = time.perf_counter()
-    resolution = resolve(place, request)
+    resolution = _take_wheels(resolve(place, request), wheels)
     held: list[int | None] = []
     warnings: tuple[str, ...] = ()
     base_path, built = Path(), False
     if layered:
         # The use lock comes before the look: collection takes it exclusively, so from here on
         # the base either stands or is built anew.
-        held.append(hold_use(place.den.uses / f"{resolution.key}.lock"))
+        held.append(
+            hold_use(
+                place.den.uses / f"{resolution.key}.lock",
+                on_wait=lambda: say(
+                    f"waiting until {resolution.key[:12]} is collected or repaired"
+                ),
+            )
+        )
         base = ensure_base(
             place,
             resolution,
@@ -99,16 +110,31 @@ def prepare(
             reason = _explain(place.den, old, document, environment)
             packages = len(document.get("selection", ()))
             if layered:
+                # The root comes before the record that makes it live: see den/roots.py.
+                _add_root(place.den, environment)
                 environment.build(place, resolution, read_isolation(place))
-                _move_root(place.den, old, environment)
+                _drop_root(place.den, old, environment)
             else:
                 _sync(place, request, resolution, environment)
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
+    elif layered:
+        # A den that was emptied has lost the root.
+        _add_root(place.den, environment)
     return Prepared(
         environment, resolution, not reason, built, reason, time.perf_counter() - start,
         packages, warnings, tuple(descriptor for descriptor in held if descriptor is not None),
     )  # fmt: skip
+
+
+def _take_wheels(resolution: Resolution, wheels: Mapping[str, Path]) -> Resolution:
+    """``resolution`` with ``wheels`` for the packages of the checkout that they are built from."""
+    return resolution._replace(
+        local=tuple(
+            (name, str(wheels[name]), False) if name in wheels else (name, path, editable)
+            for name, path, editable in resolution.local
+        )
+    )
 
 
 def _lock_for_rebuild(lock: int | None, location: Path, say: Callable[[str], None]) -> None:
@@ -153,30 +179,45 @@ def _explain(
             return "the project's metadata changed"
         if old.get("location") != str(environment.location):
             return "the checkout was moved"
+        if old.get("layered") != environment.layered:
+            return "now in layers" if environment.layered else "no longer in layers"
+        if old.get("base") != str(environment.base):
+            return "the den was moved"
         return "packages were installed beside the locked ones, or it was damaged"
     from noxden.lock.changes import compute_changes
 
     before = read_document(den.base(str(old.get("key"))))
-    return ", ".join(compute_changes(before, document)) if before else "another selection"
+    changes = compute_changes(before, document) if before else []
+    return ", ".join(changes) or "another selection"
 
 
-def _move_root(den: Den, old: Mapping[str, object], environment: WorktreeEnvironment) -> None:
-    """Say in the den which base this worktree environment stands on now."""
+def _add_root(den: Den, environment: WorktreeEnvironment) -> None:
+    """Say in the den that this worktree environment stands on its base."""
+    folder = den.uses / f"{environment.key}.roots"
     name = _name(environment.location)
-    before = old.get("environment")
+    if os.path.exists(folder / name):  # noqa: PTH110 - warm path
+        return
     with contextlib.suppress(OSError):
-        if isinstance(before, dict) and before.get("key") != environment.key:
-            (den.uses / f"{before.get('key')}.roots" / name).unlink(missing_ok=True)
-        folder = den.uses / f"{environment.key}.roots"
         folder.mkdir(exist_ok=True)
-        (folder / name).write_text(str(environment.location), "utf-8")
+        sibling = folder / f".{name}.{os.getpid()}"
+        sibling.write_text(str(environment.location), "utf-8")
+        sibling.replace(folder / name)
+
+
+def _drop_root(den: Den, old: Mapping[str, object], environment: WorktreeEnvironment) -> None:
+    """Say in the den that this worktree environment no longer stands on the base of ``old``."""
+    before = old.get("environment")
+    if isinstance(before, dict) and before.get("key") != environment.key:
+        root = den.uses / f"{before.get('key')}.roots" / _name(environment.location)
+        with contextlib.suppress(OSError):
+            root.unlink(missing_ok=True)
 
 
 def _sync(
     place: Workplace, request: Request, resolution: Resolution, environment: WorktreeEnvironment
 ) -> None:
     """Build or update a plain venv with everything in it."""
-    from noxden.den.worktrees import RECORD
+    from noxden.den.worktrees import RECORD, refresh_words
 
     record = environment.location / RECORD
     if not record.exists():
@@ -184,7 +225,7 @@ def _sync(
     record.unlink(missing_ok=True)
     place.uv(
         "sync", "--quiet", "--locked", "--exact", "--python", resolution.interpreter.executable,
-        *request.selectors, cwd=place.project.directory,
+        *refresh_words(resolution), *request.selectors, cwd=place.project.directory,
         extra_env={"UV_PROJECT_ENVIRONMENT": str(environment.location)},
     )  # fmt: skip
     environment.write_record()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from noxden.den.memo import compute_digest, recall, remember
 from noxden.errors import InfrastructureError
 from noxden.lock.interpreter import Interpreter
-from noxden.lock.project import BUILD_VARIABLES, read_user_settings
+from noxden.lock.project import BUILD_VARIABLES, read_user_pins, read_user_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,30 +110,29 @@ def find_interpreter(place: Workplace, request: str | None) -> Interpreter:
 
 
 def _compute(place: Workplace, request: Request, interpreter: Interpreter | None) -> Resolution:
-    """Select, and remember the outcome."""
+    """Select, and remember the outcome.
+
+    uv exports, and an interpreter is looked for, while the modules for the rest are imported.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    # Looked up before the thread starts, or both would ask uv for its version.
-    _ = place.uv.binary
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         exporting = pool.submit(
             place.uv.export_pylock, request.selectors, cwd=place.project.directory
         )
-        try:
-            interpreter = interpreter or find_interpreter(place, request.python)
-        except InterpreterMissingError:
-            # uv also says so when it cannot read the project; then that is the news.
-            exporting.result()
-            raise
+        finding = pool.submit(lambda: interpreter or find_interpreter(place, request.python))
         from noxden.lock.keys import compute_document
         from noxden.lock.selection import select
-        from noxden.lock.settings import (
-            collect_build_settings,
-            collect_from_source,
-        )
+        from noxden.lock.settings import collect_build_settings, collect_from_source
 
         user = read_user_settings(place.env)
         settings = collect_build_settings(place.project, user, place.env)
+        try:
+            interpreter = finding.result()
+        except InterpreterMissingError:
+            # uv finds none either when it cannot read the project; then that is the news.
+            exporting.result()
+            raise
         text = exporting.result()
     selection = select(text, interpreter, from_source=collect_from_source(settings))
     document = compute_document(selection, interpreter, settings, _key_variables(place))
@@ -178,6 +177,8 @@ def _digest_interpreter(place: Workplace, request: str | None) -> str:
         os.path.relpath(place.project.directory, place.project.root),
         [(folder, _mtime(folder)) for folder in folders],
         sorted((name, env[name]) for name in env if name.startswith("UV_PYTHON")),
+        [(name, content.hex()) for name, content in read_user_settings(env)],
+        read_user_pins(env),
         env.get("UV_MANAGED_PYTHON"),
         env.get("UV_NO_MANAGED_PYTHON"),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from noxden.den.resolve import Resolution, Workplace
 
-__all__ = ["RECORD", "WorktreeEnvironment", "read_record"]
+__all__ = ["RECORD", "WorktreeEnvironment", "read_record", "refresh_words"]
 
 RECORD = "noxden.json"
 """Name of the record in a worktree environment; written last, so without it there is none."""
@@ -77,7 +77,8 @@ class WorktreeEnvironment(NamedTuple):
         if install := _install_words(resolution):
             place.uv(
                 "pip", "install", "--quiet", "--no-deps", *isolation,
-                "--python", self.location / "bin" / "python", *install, cwd=at,
+                "--python", self.location / "bin" / "python",
+                *refresh_words(resolution), *install, cwd=at,
             )  # fmt: skip
         for folder in ("share", "etc", "include"):
             if (self.base / folder).is_dir():
@@ -125,10 +126,22 @@ def _render_pth(base_site: Path) -> str:
     return f"{base_site}\nimport site; site.addsitedir({str(base_site)!r})\n"
 
 
+def refresh_words(resolution: Resolution) -> list[str]:
+    """Make uv build the packages anew that are not editable: its cache looks at pyproject.toml only."""
+    return [
+        word
+        for name, _, editable in resolution.local
+        if not editable
+        for word in ("--reinstall-package", name)
+    ]
+
+
 def _install_words(resolution: Resolution) -> list[str]:
+    """The packages of the checkout: uv takes a bare folder name for a package of the index."""
     words: list[str] = []
     for _, path, editable in resolution.local:
-        words += ["--editable", path] if editable else [path]
+        words += ["--editable"] * editable
+        words.append(path if path.startswith(("/", ".")) else f"./{path}")
     return words
 
 

@@ -20,10 +20,12 @@ def drop_foreign_wheels(text: str, tags: Collection[str]) -> str:
 
     A heavy package has fifty wheels of which one is wanted, and the standard library parses
     TOML at about 4 MB/s. uv writes a wheel per line; lines of any other form stay for the
-    parser.
+    parser. A package of which no wheel fits keeps the last: it may be one that markers leave
+    out (pywin32 has nothing else), and an entry with no source at all is invalid.
     """
     known: dict[str, bool] = {}
-    kept = []
+    kept: list[str] = []
+    dropped = ""
     for line in text.split("\n"):
         end = line.find('.whl"') if line.startswith("    { ") and line.endswith("},") else -1
         if end >= 0:
@@ -31,14 +33,20 @@ def drop_foreign_wheels(text: str, tags: Collection[str]) -> str:
             if triple not in known:
                 known[triple] = _fits(triple, tags)
             if not known[triple]:
+                dropped = line
                 continue
+        elif line == "]" and kept[-1:] == ["wheels = ["]:
+            kept.append(dropped)
         kept.append(line)
     return "\n".join(kept)
 
 
 def _fits(triple: str, tags: Collection[str]) -> bool:
     """Whether a wheel with this (possibly compressed) tag triple can be installed."""
-    interpreters, abis, platforms = (part.split(".") for part in triple.split("-"))
+    parts = [part.split(".") for part in triple.split("-")]
+    if len(parts) != 3:  # noqa: PLR2004 - interpreter, ABI, platform
+        return True
+    interpreters, abis, platforms = parts
     return any(
         f"{interpreter}-{abi}-{platform}" in tags
         for interpreter in interpreters

@@ -6,25 +6,26 @@ This is the only module that touches nox internals (``nox.virtualenv.ALL_VENVS``
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast
 
 import nox.command
 import nox.virtualenv
 from nox.logger import logger
 
-from noxden.config import load_config
-from noxden.den.layout import open_den
 from noxden.den.prepare import prepare
-from noxden.den.resolve import InterpreterMissingError, Workplace
+from noxden.den.resolve import InterpreterMissingError
+from noxden.den.workplace import open_workplace
 from noxden.errors import NoxdenError
-from noxden.lock.project import read_project
 from noxden.sessions.options import SessionOptions
-from noxden.tools.uv import LEAKS, Uv
+from noxden.sessions.output import Summary, open_output, write_summary
+from noxden.tools.uv import LEAKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["BACKEND", "DenEnvironment", "open_workplace", "register_backend"]
 
 BACKEND = "noxden"
+
+_HELD: dict[str, tuple[int, ...]] = {}
+"""The use locks that this process holds, by location of the environment."""
 
 
 class DenEnvironment(nox.virtualenv.VirtualEnv):
@@ -76,33 +80,55 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             raise nox.virtualenv.InterpreterNotFound(error.request or str(error)) from error
         except NoxdenError as error:
             logger.error("%s (exit code %d)", error, error.exit_code)
+            _record_failure(Path(self.location).name, error)
             raise nox.command.CommandFailed(return_code=error.exit_code) from error
         self.prepared = prepared
         self._reused = prepared.reused and self.reuse_existing
         return not prepared.reused
 
-    def _prepare(self) -> Prepared:
+    def install_wheels(self, wheels: Mapping[str, Path]) -> None:
+        """Go on in an environment beside this one, ``unit+wheel``, with ``wheels`` in it.
+
+        They stand in for the checkout's packages of these names. The session's environment
+        stays what it is; no session has a folder with a plus in its name.
+
+        Raises:
+            NoxdenError: it cannot be made.
+        """
+        self.location += "+wheel"
+        self.prepared = self._prepare(wheels)
+
+    def _prepare(self, wheels: Mapping[str, Path] = MappingProxyType({})) -> Prepared:
         options = SessionOptions.from_venv_params(self.venv_params)
         place = open_workplace(Path.cwd(), os.environ, download=self.download_python != "never")
         location = Path(self.location)
+        # nox gives one folder to "a b" and "a-b": the second must not wait for the first.
+        for descriptor in _HELD.pop(self.location, ()):
+            os.close(descriptor)
         nox.virtualenv._ensure_gitignore(location.parent)  # noqa: SLF001
+        nox.virtualenv._ensure_cachedir_tag(location.parent)  # noqa: SLF001
         prepared = prepare(
             place,
             options.request(self.interpreter),
             location,
             layered=options.layered,
             allow_extra=self.reuse_existing,
+            wheels=wheels,
             say=logger.info,
         )
+        _HELD[self.location] = prepared.held
         self._announce(prepared)
         self.env.update(dict.fromkeys(LEAKS))
         self.env.update(
             CONDA_PREFIX=None,
-            UV_CACHE_DIR=str(place.den.uv_cache),
+            UV_CACHE_DIR=place.uv.env.get("UV_CACHE_DIR"),
             UV_PROJECT_ENVIRONMENT=self.location,
             UV_PYTHON=self.location,
             VIRTUAL_ENV=self.location,
         )
+        if options.layered:
+            # `uv run` would take the thin environment for one that lacks everything.
+            self.env["UV_NO_SYNC"] = "1"
         if place.env.get("NOXDEN_OFFLINE") == "1":
             self.env["UV_OFFLINE"] = "1"
         return prepared
@@ -119,17 +145,21 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             )
 
 
-def open_workplace(start: Path, env: Mapping[str, str], *, download: bool = False) -> Workplace:
-    """What work on the project at ``start`` needs: its files, the den, uv.
-
-    Raises:
-        NoxdenError: one of them is not usable, and why.
-    """
-    project = read_project(start)
-    config = load_config(project.directory, env)
-    den = open_den(env)
-    uv = Uv(env, den.uv_cache, offline=env.get("NOXDEN_OFFLINE") == "1")
-    return Workplace(project, den, uv, env, config.den.key_env, download_python=download)
+def _record_failure(session: str, error: NoxdenError) -> None:
+    """Leave the summary of a session that got no environment, where it can be written."""
+    summary = Summary(
+        session=session,
+        status="failed",
+        exit_code=error.exit_code,
+        key="",
+        python="",
+        rebuilt="",
+        prepare_seconds=0.0,
+        run_seconds=0.0,
+        message=str(error),
+    )
+    with contextlib.suppress(OSError):
+        write_summary(open_output(Path.cwd(), session), summary)
 
 
 def register_backend() -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    TypedDict,
+    Unpack,
+    overload,
+)
 
 import nox
 from nox.logger import logger
@@ -18,7 +28,7 @@ if TYPE_CHECKING:
 
     from nox._decorators import Func
 
-__all__ = ["NoxArguments", "register_session", "session"]
+__all__ = ["NoxArguments", "leave", "register_session", "session"]
 
 P = ParamSpec("P")
 
@@ -117,7 +127,7 @@ def register_session(
     return register(run)
 
 
-def leave(error: NoxdenError) -> None:
+def leave(error: NoxdenError) -> NoReturn:
     """End the process the way the ``noxden`` command would: a noxfile is an entry point too."""
     sys.stderr.write(f"noxden: {error}\n")
     sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from noxden.tools.process import run
@@ -10,11 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["describe_head"]
+__all__ = ["describe_head", "read_commit_time"]
 
 
 def describe_head(folder: Path, env: Mapping[str, str]) -> str:
     """Commit and tags of the checkout that ``folder`` is in; empty outside of one."""
-    commit = run(["git", "rev-parse", "HEAD"], cwd=folder, env=env, expect=(0, 128))
+    commit = run(
+        ["git", "rev-parse", "--quiet", "--verify", "HEAD"], cwd=folder, env=env, expect=(0, 1, 128)
+    )
     tags = run(["git", "tag", "--points-at", "HEAD"], cwd=folder, env=env, expect=(0, 128, 129))
     return f"{commit.stdout.strip()} {tags.stdout.split()}".strip() if commit.stdout else ""
+
+
+def read_commit_time(folder: Path, env: Mapping[str, str]) -> int | None:
+    """When the checkout that ``folder`` is in was last committed to, in seconds since 1970.
+
+    ``None`` outside of a checkout, before its first commit, and without git.
+    """
+    if shutil.which("git", path=env.get("PATH")) is None:
+        return None
+    said = run(["git", "log", "-1", "--format=%ct"], cwd=folder, env=env, expect=(0, 128))
+    return int(said.stdout) if said.stdout.strip().isdigit() else None

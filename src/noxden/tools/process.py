@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "ProgramError", "run"]
+__all__ = ["Completed", "ProgramError", "check", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +48,13 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     stdin: str | None = None,
-    expect: Sequence[int] = (0,),
+    expect: Sequence[int] | None = (0,),
 ) -> Completed:
     """Run ``args`` with exactly ``env`` and return what it printed.
 
     Raises:
         InfrastructureError: the program is missing or cannot be started.
-        ProgramError: its exit code is not in ``expect``.
+        ProgramError: its exit code is not in ``expect``; with ``None`` every code is expected.
     """
     words = tuple(str(arg) for arg in args)
     logger.debug("%s", shlex.join(words[:_SHOWN]))
@@ -75,6 +75,15 @@ def run(
         message = f"cannot start {words[0]}: {error.strerror}; is it installed and executable?"
         raise InfrastructureError(message) from error
     completed = Completed(words, ended.returncode, ended.stdout, ended.stderr)
+    return completed if expect is None else check(completed, expect)
+
+
+def check(completed: Completed, expect: Sequence[int]) -> Completed:
+    """``completed``, when its exit code is in ``expect``.
+
+    Raises:
+        ProgramError: it is not.
+    """
     if completed.returncode not in expect:
         raise ProgramError(completed)
     return completed

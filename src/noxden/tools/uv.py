@@ -7,13 +7,14 @@ leaks ``UV_PROJECT_ENVIRONMENT``, an activated environment leaks ``VIRTUAL_ENV``
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxden.errors import InfrastructureError, UsageError
-from noxden.tools.process import run
+from noxden.tools.process import check, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,10 +62,17 @@ LEAKS = frozenset(
 """Variables of the caller that would change which environment uv works on, or what it selects."""
 
 
-def compute_uv_environment(env: Mapping[str, str], cache: Path, *, offline: bool) -> dict[str, str]:
-    """The environment uv runs with: ``env`` without :data:`LEAKS`, with the den's cache."""
+def compute_uv_environment(
+    env: Mapping[str, str], cache: Path | None, *, offline: bool
+) -> dict[str, str]:
+    """The environment uv runs with: ``env`` without :data:`LEAKS`, with the den's cache.
+
+    Without a ``cache`` uv uses the caller's own.
+    """
     ours = {name: value for name, value in env.items() if name not in LEAKS}
-    ours.update(UV_CACHE_DIR=str(cache), UV_NO_PROGRESS="1", UV_PREVIEW_FEATURES="pylock")
+    ours.update(UV_NO_PROGRESS="1", UV_PREVIEW_FEATURES="pylock")
+    if cache is not None:
+        ours["UV_CACHE_DIR"] = str(cache)
     if offline:
         ours["UV_OFFLINE"] = "1"
     return ours
@@ -95,36 +103,32 @@ def find_uv(env: Mapping[str, str]) -> Path:
 class Uv:
     """uv, as noxden calls it.
 
-    The binary is looked for, and its version checked, when it is first needed: a warm
-    session never gets there.
+    The binary is looked for when it is first needed (a warm session never gets there), and its
+    version when it first fails: a uv that is too old fails by not knowing what we ask for, and
+    asking every new enough uv for its version would cost each new checkout 10 ms.
     """
 
-    def __init__(self, env: Mapping[str, str], cache: Path, *, offline: bool = False) -> None:
+    def __init__(
+        self, env: Mapping[str, str], cache: Path | None, *, offline: bool = False
+    ) -> None:
         """Remember the caller's ``env`` and the den's ``cache``; start nothing."""
         self.env = compute_uv_environment(env, cache, offline=offline)
         self._caller = env
-        self._binary: Path | None = None
 
-    @property
+    @functools.cached_property
     def binary(self) -> Path:
-        """The uv binary, checked to be new enough.
+        """The uv binary.
 
         Raises:
-            InfrastructureError: none is installed, or it is too old.
+            InfrastructureError: none is installed.
         """
-        if self._binary is None:
-            binary = find_uv(self._caller)
-            said = run([binary, "--version"], env=self.env).stdout
-            version = tuple(map(int, re.findall(r"\d+", said)[:3]))
-            if version < MINIMUM_UV:
-                wanted = ".".join(map(str, MINIMUM_UV))
-                message = (
-                    f"{binary} is {said.strip()}, noxden needs {wanted} or newer; "
-                    f"run: pip install 'uv>={wanted}'"
-                )
-                raise InfrastructureError(message)
-            self._binary = binary
-        return self._binary
+        return find_uv(self._caller)
+
+    @functools.cached_property
+    def version(self) -> tuple[int, ...]:
+        """Its version, ``(0, 13, 9)``."""
+        said = run([self.binary, "--version"], env=self.env).stdout
+        return tuple(map(int, re.findall(r"\d+", said)[:3]))
 
     def __call__(
         self,
@@ -133,9 +137,31 @@ class Uv:
         expect: Sequence[int] = (0,),
         extra_env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run ``uv ARGS`` in ``cwd`` (uv reads the project's settings there)."""
+        """Run ``uv ARGS`` in ``cwd`` (uv reads the project's settings there).
+
+        Raises:
+            InfrastructureError: there is no uv, or it is too old.
+            ProgramError: its exit code is not in ``expect``.
+        """
         env = {**self.env, **(extra_env or {})}
-        return run([self.binary, *args], env=env, cwd=cwd, expect=expect)
+        completed = run([self.binary, *args], env=env, cwd=cwd, expect=None)
+        if completed.returncode:
+            self.refuse_old()
+        return check(completed, expect)
+
+    def refuse_old(self) -> None:
+        """Make sure that uv is new enough.
+
+        Raises:
+            InfrastructureError: it is older than :data:`MINIMUM_UV`.
+        """
+        if self.version < MINIMUM_UV:
+            found, wanted = (".".join(map(str, parts)) for parts in (self.version, MINIMUM_UV))
+            message = (
+                f"{self.binary} is uv {found}, noxden needs {wanted} or newer; "
+                f"run: pip install 'uv>={wanted}'"
+            )
+            raise InfrastructureError(message)
 
     def find_python(self, request: str | None, *, cwd: Path) -> Path | None:
         """The interpreter that uv chooses for ``request`` in a project, or ``None``.
@@ -186,15 +212,27 @@ def explain_export_failure(said: str, project: Path) -> str:
             f"{project / 'pyproject.toml'} has no dependency group {name!r}; "
             f"run: uv add --group {name} PACKAGE"
         )
+    if missing := re.search(r"Extra `([^`]+)` is not defined", said):
+        name = missing.group(1)
+        return (
+            f"{project / 'pyproject.toml'} has no extra {name!r}; "
+            f"run: uv add --optional {name} PACKAGE"
+        )
+    if missing := re.search(r"does not have a member (\S+):", said):
+        name = missing.group(1)
+        return f"{project} has no package {name!r} in its workspace; name one of its members"
     return f"uv cannot read the project in {project}: {first_cause(said)}"
 
 
 def first_cause(said: str) -> str:
-    """uv's message in one line: its ``error:`` and each ``cause``, without decoration."""
-    lines = [line.strip() for line in said.splitlines()]
-    kept = [
-        re.sub(r"^(error|cause|Caused by):\s*", "", line)
-        for line in lines
-        if re.match(r"(error|cause|Caused by):", line)
-    ]
-    return "; ".join(kept) or " ".join(line for line in lines if line) or "it said nothing"
+    """uv's message in one line: its ``error:`` and each ``cause``, without decoration.
+
+    uv wraps its lines; a line that is indented deeper than a cause goes on with it.
+    """
+    kept: list[str] = []
+    for line in said.splitlines():
+        if start := re.match(r"\s*(?:error|cause|Caused by):\s*", line):
+            kept.append(line[start.end() :].rstrip())
+        elif kept and line.startswith("   "):
+            kept[-1] += f" {line.strip()}"
+    return "; ".join(kept) or " ".join(said.split()) or "it said nothing"

@@ -1,4 +1,4 @@
-"""The scenarios by name, in the order they run. Each is a function from a workshop to an outcome."""
+"""The scenarios by name, in the order they run: functions from a workshop to an outcome."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.workshop import Workshop
     from bench.peers import Peer
     from bench.process import Done
     from bench.workload import Workload
+    from bench.workshop import Workshop
 
 __all__ = ["fresh_contestants"]
 
@@ -28,13 +28,17 @@ def fresh_contestants(
     parent: Path | None = None,
     mark: str = "",
 ) -> list[Contestant]:
-    """Return contestants that run in a new checkout each round; ``mark`` is added to their names."""
+    """Return contestants that get a new checkout each round; ``mark`` is added to their names."""
     return [
-        Contestant(name=peer.name + mark, attempt=partial(_attempt, shop, peer, template, workload, parent))
+        Contestant(
+            name=peer.name + mark, attempt=partial(_attempt, shop, peer, template, workload, parent)
+        )
         for peer in peers
     ]
 
 
-def _attempt(shop: Workshop, peer: Peer, template: Path, workload: Workload, parent: Path | None) -> Mapping[str, Done]:
+def _attempt(
+    shop: Workshop, peer: Peer, template: Path, workload: Workload, parent: Path | None
+) -> Mapping[str, Done]:
     with shop.checked_out(template, peer, workload, parent=parent) as folder:
         return {"": shop.run(peer, folder, workload)}

@@ -1,4 +1,4 @@
-"""A fresh checkout whose first command imports the heavy packages: who compiles their bytecode again?"""
+"""A fresh checkout whose first command imports the heavy packages, compiled already or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def measure(shop: Workshop) -> Outcome:
     """Measure until the imports are done; few runs are enough for a difference of seconds."""
     imports = f"{IMPORTS}, torch" if shop.heavy else IMPORTS
     workload = Workload(command=("python", "-c", f"import {imports}"))
-    contestants = fresh_contestants(shop, (NOXDEN, NOX, NOX_UV, TOX_UV, UV_RUN), shop.heavyweight, workload)
+    contestants = fresh_contestants(
+        shop, (NOXDEN, NOX, NOX_UV, TOX_UV, UV_RUN), shop.heavyweight, workload
+    )
     return Outcome(
         scenario="first-import",
         title=f"Fresh checkout, warm caches, until `import {imports}` is done",

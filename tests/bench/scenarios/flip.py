@@ -28,31 +28,43 @@ OTHER = "numpy==2.3.5"
 FLIPPED = ("uv.lock", "requirements.txt")
 MARK = "flip-bench numpy "
 WORKLOAD = Workload(
-    command=("python", "-c", f"import importlib.metadata as m; print({MARK!r} + m.version('numpy'), flush=True)")
+    command=(
+        "python",
+        "-c",
+        f"import importlib.metadata as m; print({MARK!r} + m.version('numpy'), flush=True)",
+    )
 )
 WARM, CHANGED, BACK = "warm", "changed", "changed back"
 BACK_TO_WARM = 1.15
-"""A little more than 1 for the noise of a shared machine; a rebuild costs several times a warm run."""
+"""A little more than 1 for the noise of a shared machine."""
 
 
 def measure(shop: Workshop) -> Outcome:
     """Measure three runs a round: nothing changed, the other lock, the first lock again."""
     other = _prepare_other(shop)
-    flippers = [_Flipper(shop, peer, other, shop.check_out(shop.heavyweight, peer, WORKLOAD)) for peer in PEERS]
-    contestants = [Contestant(name=flipper.peer.name, attempt=flipper.attempt) for flipper in flippers]
+    flippers = [
+        _Flipper(shop, peer, other, shop.check_out(shop.heavyweight, peer, WORKLOAD))
+        for peer in PEERS
+    ]
+    contestants = [
+        Contestant(name=flipper.peer.name, attempt=flipper.attempt) for flipper in flippers
+    ]
     rows = measure_rounds(contestants, runs=shop.runs)
     for flipper in flippers:
         shutil.rmtree(flipper.folder.parent, ignore_errors=True)
     facts = [
         Fact(
             name=f"{peer.name}: {BACK} / {WARM}",
-            value=find_row(rows, f"{peer.name}: {BACK}").median / find_row(rows, f"{peer.name}: {WARM}").median,
+            value=find_row(rows, f"{peer.name}: {BACK}").median
+            / find_row(rows, f"{peer.name}: {WARM}").median,
             unit="x",
             limit=BACK_TO_WARM if peer is NOXDEN else None,
         )
         for peer in PEERS
     ]
-    return Outcome(scenario="flip", title=f"Lock flipped A-B-A ({OTHER})", rows=rows, facts=tuple(facts))
+    return Outcome(
+        scenario="flip", title=f"Lock flipped A-B-A ({OTHER})", rows=rows, facts=tuple(facts)
+    )
 
 
 def _prepare_other(shop: Workshop) -> Path:
@@ -73,7 +85,7 @@ class _Flipper:
     folder: Path
 
     def attempt(self) -> Mapping[str, Done]:
-        """Run with the first lock, the other, the first; a run in the wrong environment is a failure."""
+        """Run with the first lock, the other, the first; the wrong environment is a failure."""
         warm = self.run_with(self.shop.heavyweight)
         changed = self.run_with(self.other)
         back = self.run_with(self.shop.heavyweight)
@@ -91,7 +103,11 @@ class _Flipper:
 
 def _version(done: Done) -> str:
     """Return what the session's command printed; empty when it did not run."""
-    lines = (line.partition(MARK)[2] for line in done.output.splitlines() if MARK in line and "print(" not in line)
+    lines = (
+        line.partition(MARK)[2]
+        for line in done.output.splitlines()
+        if MARK in line and "print(" not in line
+    )
     return next(lines, "")
 
 

@@ -12,8 +12,8 @@ from bench.workload import Workload
 from ._fresh import fresh_contestants
 
 if TYPE_CHECKING:
-    from bench.workshop import Workshop
     from bench.values import Row
+    from bench.workshop import Workshop
 
 __all__ = ["PEERS", "collect_fresh_facts", "measure"]
 
@@ -24,7 +24,7 @@ HEAVY_TO_TINY = 1.3
 
 
 def measure(shop: Workshop) -> Outcome:
-    """Measure the example and a tiny project in the same rounds, so that their ratio is one of like minutes."""
+    """Measure the example and a tiny project in the same rounds, for a ratio of like minutes."""
     workload = Workload()
     rows = measure_rounds(
         [
@@ -35,7 +35,10 @@ def measure(shop: Workshop) -> Outcome:
     )
     small = find_row(rows, NOXDEN.name + TINY).median
     ratio = Fact(
-        name="noxden: example / tiny", value=find_row(rows, NOXDEN.name).median / small, unit="x", limit=HEAVY_TO_TINY
+        name="noxden: example / tiny",
+        value=find_row(rows, NOXDEN.name).median / small,
+        unit="x",
+        limit=HEAVY_TO_TINY,
     )
     return Outcome(
         scenario="fresh",
@@ -62,5 +65,9 @@ def collect_fresh_facts(rows: tuple[Row, ...]) -> tuple[Fact, ...]:
             unit="ms",
             limit=BEYOND_NOTHING_MS,
         ),
-        Fact(name="noxden - nox no-op (command counted)", value=paired_difference(noxden, floor), unit="ms"),
+        Fact(
+            name="noxden - nox no-op (command counted)",
+            value=paired_difference(noxden, floor),
+            unit="ms",
+        ),
     )

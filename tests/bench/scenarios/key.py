@@ -44,7 +44,7 @@ def key():
 assert found == again
 print("probe", first, second)
 """
-"""What a session does for its key, in a process that has loaded noxden as a noxfile has; seconds of two calls."""
+"""What a session does for its key, where noxden is loaded as by a noxfile; seconds of two calls."""
 
 EXPORT, EMPTY, KNOWN, REMEMBERED, AGAIN = (
     "uv export alone",
@@ -61,7 +61,11 @@ def measure(shop: Workshop) -> Outcome:
     """Measure with a den of its own, so that no other scenario's memo helps."""
     project = shop.new_folder("checkouts")
     write_synthetic_project(project, PACKAGES)
-    run_checked((shop.uv.program("uv"), "lock", "--check", "--offline"), cwd=project, env=shop.uv.environment)
+    run_checked(
+        (shop.uv.program("uv"), "lock", "--check", "--offline"),
+        cwd=project,
+        env=shop.uv.environment,
+    )
     prober = _Prober(shop, project, shop.new_folder("checkouts").with_name("den"))
     rows = measure_rounds(
         [
@@ -70,10 +74,11 @@ def measure(shop: Workshop) -> Outcome:
         ],
         runs=shop.runs * RUNS_EACH,
     )
+    size_mb = (project / "uv.lock").stat().st_size / 1e6
     rows = tuple(replace(row, name=row.name.removeprefix("key: ")) for row in rows)
     return Outcome(
         scenario="key",
-        title=f"Environment key on a lock of {PACKAGES} packages ({(project / 'uv.lock').stat().st_size / 1e6:.1f} MB)",
+        title=f"Environment key on a lock of {PACKAGES} packages ({size_mb:.1f} MB)",
         rows=rows,
         facts=(
             Fact(
@@ -87,14 +92,26 @@ def measure(shop: Workshop) -> Outcome:
                 value=paired_difference(find_row(rows, KNOWN), find_row(rows, EXPORT)),
                 unit="ms",
             ),
-            Fact(name=REMEMBERED, value=find_row(rows, REMEMBERED).median * 1e3, unit="ms", limit=REMEMBERED_MS),
+            Fact(
+                name=REMEMBERED,
+                value=find_row(rows, REMEMBERED).median * 1e3,
+                unit="ms",
+                limit=REMEMBERED_MS,
+            ),
         ),
     )
 
 
 def _export(shop: Workshop, project: Path) -> Mapping[str, Done]:
     """Time the export that noxden's own first key cannot do without."""
-    options = ("--locked", "--quiet", "--no-header", "--format", "pylock.toml", *WORKLOAD.group_options)
+    options = (
+        "--locked",
+        "--quiet",
+        "--no-header",
+        "--format",
+        "pylock.toml",
+        *WORKLOAD.group_options,
+    )
     command = (shop.uv.program("uv"), "export", *options)
     return {"": run(command, cwd=project, env=shop.uv.environment)}
 

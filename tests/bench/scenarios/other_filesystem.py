@@ -31,9 +31,13 @@ def measure(shop: Workshop) -> Outcome:
     if reason is not None:
         return Outcome(scenario="other-filesystem", title=TITLE, skipped=reason)
     with tempfile.TemporaryDirectory(prefix="noxden-bench-", dir=ELSEWHERE) as parent:
-        contestants = fresh_contestants(shop, PEERS, shop.heavyweight, Workload(), parent=Path(parent))
+        contestants = fresh_contestants(
+            shop, PEERS, shop.heavyweight, Workload(), parent=Path(parent)
+        )
         rows = measure_rounds(contestants, runs=shop.runs)
-    return Outcome(scenario="other-filesystem", title=TITLE, rows=rows, facts=collect_fresh_facts(rows))
+    return Outcome(
+        scenario="other-filesystem", title=TITLE, rows=rows, facts=collect_fresh_facts(rows)
+    )
 
 
 def why_not_elsewhere(shop: Workshop) -> str | None:

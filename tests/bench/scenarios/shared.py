@@ -42,15 +42,22 @@ class _Sharer:
 
     @property
     def name(self) -> str:
-        marks = [mark for mark, on in (("base built too", self.cold), ("other filesystem", self.parent)) if on]
+        marks = [
+            mark
+            for mark, on in (("base built too", self.cold), ("other filesystem", self.parent))
+            if on
+        ]
         return f"{self.peer.name} ({', '.join(marks)})" if marks else self.peer.name
 
     def attempt(self) -> Mapping[str, Done]:
         if self.cold:
             self.shop.forget_environments()
-        with self.shop.checked_out(self.shop.heavyweight, self.peer, WORKLOAD, parent=self.parent) as folder:
+        with self.shop.checked_out(
+            self.shop.heavyweight, self.peer, WORKLOAD, parent=self.parent
+        ) as folder:
             done = {step: self.shop.run(self.peer, folder, WORKLOAD) for step in (FIRST, SECOND)}
-            self._weigh(folder)
+            if not any(step.code for step in done.values()):
+                self._weigh(folder)
         return done
 
     def _weigh(self, folder: Path) -> None:
@@ -59,16 +66,23 @@ class _Sharer:
             places, caches = [folder, self.shop.den], [self.shop.den / "uv"]
         cached = {inode for cache in caches for inode in collect_inodes(cache)}
         self.disk["disk"] = compute_megabytes(places, without=caches)
-        self.disk["disk that the uv cache does not hold too"] = compute_megabytes(places, without=caches, known=cached)
+        self.disk["disk that the uv cache does not hold too"] = compute_megabytes(
+            places, without=caches, known=cached
+        )
 
 
 def measure(shop: Workshop) -> Outcome:
     """Measure in new checkouts, on the caches' filesystem and, where there is one, on another."""
     with ExitStack() as stack:
-        sharers = [_Sharer(shop, NOXDEN, cold=True), *(_Sharer(shop, peer) for peer in (NOXDEN, NOX_UV, NOX))]
+        sharers = [
+            _Sharer(shop, NOXDEN, cold=True),
+            *(_Sharer(shop, peer) for peer in (NOXDEN, NOX_UV, NOX)),
+        ]
         reason = why_not_elsewhere(shop)
         if reason is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="noxden-bench-", dir=ELSEWHERE))
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="noxden-bench-", dir=ELSEWHERE)
+            )
             sharers += [_Sharer(shop, peer, parent=Path(folder)) for peer in (NOXDEN, NOX_UV, NOX)]
         contestants = [Contestant(name=sharer.name, attempt=sharer.attempt) for sharer in sharers]
         rows = measure_rounds(contestants, runs=max(2, shop.runs // 2))

@@ -33,7 +33,18 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-PEERS = (FLOOR, FLOOR_WITH_COMMAND, NOXDEN_IDLE, NOXDEN, NOX, NOX_BLIND, NOX_UV, NOX_UV_BLIND, TOX_UV, UV_RUN)
+PEERS = (
+    FLOOR,
+    FLOOR_WITH_COMMAND,
+    NOXDEN_IDLE,
+    NOXDEN,
+    NOX,
+    NOX_BLIND,
+    NOX_UV,
+    NOX_UV_BLIND,
+    TOX_UV,
+    UV_RUN,
+)
 RUNS_EACH = 3
 """Warm runs are short, so each of the asked runs is this many."""
 
@@ -53,11 +64,17 @@ def measure(shop: Workshop) -> Outcome:
     workload = Workload()
     homes = {peer.name: shop.check_out(shop.heavyweight, peer, workload) for peer in PEERS}
     contestants = [
-        Contestant(name=peer.name, attempt=partial(_attempt, shop, peer, homes[peer.name], workload)) for peer in PEERS
+        Contestant(
+            name=peer.name, attempt=partial(_attempt, shop, peer, homes[peer.name], workload)
+        )
+        for peer in PEERS
     ]
     rows = measure_rounds(contestants, runs=shop.runs * RUNS_EACH, warmups=2)
     imports = _measure_import(shop)
-    started = [_count_programs(shop, peer, homes[peer.name], workload) for peer in (NOXDEN, FLOOR_WITH_COMMAND)]
+    started = [
+        _count_programs(shop, peer, homes[peer.name], workload)
+        for peer in (NOXDEN, FLOOR_WITH_COMMAND)
+    ]
     for home in homes.values():
         shutil.rmtree(home.parent, ignore_errors=True)
     return Outcome(
@@ -79,18 +96,34 @@ def _collect_facts(rows: tuple[Row, ...], imports: Row) -> tuple[Fact, ...]:
     idle, noxden = find_row(rows, NOXDEN_IDLE.name), find_row(rows, NOXDEN.name)
     floor, floor_with_command = find_row(rows, FLOOR.name), find_row(rows, FLOOR_WITH_COMMAND.name)
     return (
-        Fact(name="noxden no-op - nox no-op", value=paired_difference(idle, floor), unit="ms", limit=BEYOND_NOTHING_MS),
+        Fact(
+            name="noxden no-op - nox no-op",
+            value=paired_difference(idle, floor),
+            unit="ms",
+            limit=BEYOND_NOTHING_MS,
+        ),
         Fact(
             name="noxden - nox no-op + command",
             value=paired_difference(noxden, floor_with_command),
             unit="ms",
             limit=BEYOND_NOTHING_MS,
         ),
-        Fact(name="noxden - nox no-op (command counted)", value=paired_difference(noxden, floor), unit="ms"),
         Fact(
-            name="processor time of the first difference", value=(idle.cpu_median - floor.cpu_median) * 1e3, unit="ms"
+            name="noxden - nox no-op (command counted)",
+            value=paired_difference(noxden, floor),
+            unit="ms",
         ),
-        Fact(name="import noxden in a noxfile", value=imports.median * 1e3, unit="ms", limit=IMPORT_MS),
+        Fact(
+            name="processor time of the first difference",
+            value=(idle.cpu_median - floor.cpu_median) * 1e3,
+            unit="ms",
+        ),
+        Fact(
+            name="import noxden in a noxfile",
+            value=imports.median * 1e3,
+            unit="ms",
+            limit=IMPORT_MS,
+        ),
     )
 
 
@@ -112,14 +145,21 @@ def _measure_import(shop: Workshop) -> Row:
 
 
 def _count_programs(shop: Workshop, peer: Peer, folder: Path, workload: Workload) -> int | None:
-    """Return how many programs a warm run starts, its own included; None where they cannot be counted."""
+    """Return how many programs a warm run starts; None where they cannot be counted."""
     strace = shutil.which("strace")
-    if strace is None or run((strace, "-f", "true"), cwd=folder, env=shop.uv.environment).failure is not None:
+    if (
+        strace is None
+        or run((strace, "-f", "true"), cwd=folder, env=shop.uv.environment).failure is not None
+    ):
         return None
     trace = folder / "execve.txt"
     options = ("-f", "-qq", "-e", "trace=execve", "-e", "signal=none", "-o", str(trace))
     try:
-        done = run((strace, *options, *shop.command(peer, workload)), cwd=folder, env=shop.environment(peer))
+        done = run(
+            (strace, *options, *shop.command(peer, workload)),
+            cwd=folder,
+            env=shop.environment(peer),
+        )
     except BenchError:
         return None
     if done.failure is not None:
@@ -130,4 +170,11 @@ def _count_programs(shop: Workshop, peer: Peer, folder: Path, workload: Workload
 def _programs_fact(noxden: int | None, floor: int | None) -> tuple[Fact, ...]:
     if noxden is None or floor is None:
         return ()
-    return (Fact(name="programs started beyond nox and the command", value=noxden - floor, unit="", limit=0),)
+    return (
+        Fact(
+            name="programs started beyond nox and the command",
+            value=noxden - floor,
+            unit="",
+            limit=0,
+        ),
+    )

@@ -1,0 +1,78 @@
+"""``noxden config``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from noxden.commands._options import as_json, examples
+from noxden.render import print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from noxden._config_table import Setting
+    from noxden.cli import Caller
+
+_SWITCHES = {
+    "NOXDEN_TRUST": "trusted",
+    "NOXDEN_OFFLINE": "0",
+    "NOXDEN_REMOTE": "",
+    "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
+    "NOXDEN_DEBUG": "0",
+}
+"""Variables that are not in the table, and what counts when they are not set."""
+
+
+@click.command(epilog=examples("noxden config", "NOXDEN_UNIT_WORKERS=4 noxden config --json"))
+@as_json
+@click.pass_obj
+def command(caller: Caller, *, json: bool) -> None:
+    """Show every setting of noxden, its value and where that came from."""
+    settings = [*_collect_table(caller), *_collect_variables(caller.env)]
+    if json:
+        print_json([setting._asdict() for setting in settings])
+        return
+    rows = [(setting.name, _render(setting.value), setting.source) for setting in settings]
+    print_table(("setting", "value", "source"), rows)
+
+
+def _collect_table(caller: Caller) -> list[Setting]:
+    from noxden._config_table import collect_settings
+    from noxden.config import collect_overrides
+
+    file = _find_manifest(caller.cwd)
+    text = file.read_bytes() if file.is_file() else b""
+    return collect_settings(text, file, collect_overrides(caller.env))
+
+
+def _find_manifest(start: Path) -> Path:
+    """The nearest pyproject.toml; where there is none, the one that could be."""
+    folders = (start, *start.parents)
+    return next(
+        (at / "pyproject.toml" for at in folders if (at / "pyproject.toml").is_file()),
+        start / "pyproject.toml",
+    )
+
+
+def _collect_variables(env: Mapping[str, str]) -> Iterator[Setting]:
+    from noxden._config_table import Setting
+    from noxden.den.layout import compute_den_directory
+
+    directory = str(compute_den_directory(env))
+    named = next((name for name in ("NOXDEN_DIR", "XDG_CACHE_HOME") if env.get(name)), None)
+    yield Setting("NOXDEN_DIR", directory, _source(named))
+    for name, default in _SWITCHES.items():
+        yield Setting(name, env.get(name, default), _source(name if name in env else None))
+
+
+def _source(variable: str | None) -> str:
+    return f"environment variable {variable}" if variable else "default"
+
+
+def _render(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value in (None, "") else str(value)

@@ -1,0 +1,186 @@
+"""What is in a den, as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from noxden.den.bases import iterate_records, read_document
+from noxden.den.disk import measure
+from noxden.den.locks import try_exclusive
+from noxden.den.owners import find_leftovers
+from noxden.den.roots import find_dead_roots, find_live_roots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from noxden.den.layout import Den
+
+__all__ = [
+    "BaseEntry",
+    "Inventory",
+    "MemoEntry",
+    "collect_bases",
+    "collect_inventory",
+    "is_in_use",
+    "measure_den",
+    "read_last_use",
+]
+
+
+class BaseEntry(NamedTuple):
+    """A base environment in the den."""
+
+    key: str
+    python: str
+    """Version with patch level, as env.json has it; empty where it cannot be read."""
+    names: tuple[str, ...]
+    """The packages it selects, sorted."""
+    size: int
+    """Bytes on disk of its tree, files that are hard links into uv's cache counted in full."""
+    created: float
+    """Seconds since the epoch."""
+    last_used: float
+    """Seconds since the epoch, when the latest session on it began."""
+    in_use: bool
+    """Whether a session holds it now."""
+    roots: tuple[str, ...]
+    """Paths of the worktree environments that stand on it."""
+    shared: Mapping[str, int]
+    """Bytes by package of the files that other places in the den have too (hard links)."""
+
+    @property
+    def packages(self) -> int:
+        """How many packages it selects."""
+        return len(self.names)
+
+    @property
+    def own(self) -> int:
+        """Bytes that are nowhere else."""
+        return max(0, self.size - sum(self.shared.values()))
+
+
+class MemoEntry(NamedTuple):
+    """A remembered result."""
+
+    path: Path
+    written: float
+    """Seconds since the epoch."""
+
+
+class Inventory(NamedTuple):
+    """Everything in a den that collection decides about."""
+
+    bases: tuple[BaseEntry, ...]
+    """Sorted by key."""
+    leftovers: tuple[Path, ...]
+    """What killed builders left."""
+    dead_roots: tuple[Path, ...]
+    memos: tuple[MemoEntry, ...]
+    uv_cache: int
+    """Bytes on disk of uv's cache."""
+    total: int
+    """Bytes on disk of bases, left-overs and uv's cache, every file counted once."""
+
+
+def collect_bases(den: Den) -> list[BaseEntry]:
+    """The base environments of ``den``, sorted by key."""
+    found = (_describe(den, path) for path in _folders(den))
+    return [entry for entry in found if entry is not None]
+
+
+def collect_inventory(den: Den) -> Inventory:
+    """Everything in ``den``; looks at each file once or twice (a second for some 300,000)."""
+    return Inventory(
+        bases=tuple(collect_bases(den)),
+        leftovers=tuple(sorted(find_leftovers(den.envs))) if den.envs.is_dir() else (),
+        dead_roots=tuple(find_dead_roots(den)),
+        memos=tuple(_collect_memos(den)),
+        uv_cache=measure(den.uv_cache),
+        total=measure_den(den),
+    )
+
+
+def measure_den(den: Den) -> int:
+    """Bytes on disk of bases, left-overs and uv's cache, every file counted once."""
+    seen: set[tuple[int, int]] = set()
+    return measure(den.envs, seen) + measure(den.uv_cache, seen)
+
+
+def is_in_use(den: Den, key: str) -> bool:
+    """Whether a session holds the base ``key`` now."""
+    lock = den.uses / f"{key}.lock"
+    if not lock.exists() or not den.writable:
+        return False
+    with try_exclusive(lock) as held:
+        return not held
+
+
+def read_last_use(den: Den, key: str) -> float | None:
+    """When the latest session on ``key`` began, in seconds since the epoch."""
+    try:
+        return (den.uses / f"{key}.lock").stat().st_mtime
+    except OSError:
+        return None
+
+
+def _folders(den: Den) -> list[Path]:
+    try:
+        return sorted(at for at in den.envs.iterdir() if not at.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _describe(den: Den, path: Path) -> BaseEntry | None:
+    """The base in ``path``; ``None`` when it is collected at this moment."""
+    document: Mapping[str, Any] = read_document(path)
+    names = tuple(sorted(str(package["name"]) for package in document.get("selection", ())))
+    try:
+        created = (path / "env.json" if (path / "env.json").exists() else path).stat().st_mtime
+        shared = _measure_shared(path, names)
+    except OSError:
+        return None
+    return BaseEntry(
+        key=path.name,
+        python=str(document.get("interpreter", {}).get("version", "")),
+        names=names,
+        size=measure(path),
+        created=created,
+        last_used=max(created, read_last_use(den, path.name) or 0.0),
+        in_use=is_in_use(den, path.name),
+        roots=tuple(find_live_roots(den, path.name)),
+        shared=shared,
+    )
+
+
+def _measure_shared(base: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """Bytes by package that RECORD names, of packages that uv hard linked from its cache."""
+    shared: dict[str, int] = {}
+    for info in base.glob("lib/python*/site-packages/*.dist-info"):
+        name = _normalize(info.name.split("-", 1)[0])
+        if name in names and _is_linked(info / "METADATA"):
+            shared[name] = sum(int(size or 0) for _, _, size in iterate_records(base, info.name))
+    return shared
+
+
+def _normalize(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+def _is_linked(path: Path) -> bool:
+    try:
+        return path.stat().st_nlink > 1
+    except OSError:
+        return False
+
+
+def _collect_memos(den: Den) -> list[MemoEntry]:
+    memos = []
+    for path in sorted(den.memo.glob("*")):
+        try:
+            memos.append(MemoEntry(path, path.stat().st_mtime))
+        except OSError:
+            continue
+    return memos

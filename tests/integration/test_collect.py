@@ -1,0 +1,209 @@
+"""Garbage collection on real environments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from noxden.den.collect import apply_plan, compute_plan, remove_base
+from noxden.den.inventory import collect_bases, collect_inventory, measure_den
+from noxden.den.layout import Den, open_den
+from noxden.den.limits import Limits
+from noxden.den.locks import hold_use
+from noxden.den.prepare import prepare
+from noxden.den.workplace import open_workplace
+from noxden.lock.request import Request
+from noxden.tools.uv import Uv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noxden.den.prepare import Prepared
+    from tests.conftest import MakeProject
+    from tests.sandbox import Sample
+
+EVERYTHING = Limits(max_size=0, max_age=0.0)
+SIX, ATTRS = Request(only_groups=("six",)), Request(only_groups=("attrs",))
+
+
+@pytest.fixture
+def sample(project: MakeProject) -> Sample:
+    return project(groups={"six": ["six"], "attrs": ["attrs"]})
+
+
+@pytest.fixture
+def den(fresh_den: Path, env: dict[str, str]) -> Den:
+    env["NOXDEN_DIR"] = str(fresh_den)
+    return open_den(env)
+
+
+def make(sample: Sample, env: dict[str, str], request: Request, name: str) -> Prepared:
+    """An environment that no session uses any more."""
+    prepared = prepare(open_workplace(sample.path, env), request, sample.path / name)
+    for descriptor in prepared.held:
+        os.close(descriptor)
+    return prepared
+
+
+def collect(den: Den, env: dict[str, str], limits: Limits = EVERYTHING) -> tuple[str, ...]:
+    plan = compute_plan(collect_inventory(den), limits, time.time() + 1)
+    return apply_plan(den, plan, Uv(env, den.uv_cache)).removed
+
+
+def keys(den: Den) -> list[str]:
+    return [entry.key for entry in collect_bases(den)]
+
+
+def test_a_base_stays_while_an_environment_stands_on_it_and_goes_after(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    key = make(sample, env, SIX, "a").resolution.key
+    assert collect(den, env) == ()
+
+    shutil.rmtree(sample.path / "a")
+
+    assert collect(den, env) == (key,)
+    assert keys(den) == []
+    assert list(den.uses.glob("*.roots")) == []
+
+
+def test_an_environment_that_moves_on_lets_its_old_base_go(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    old = make(sample, env, SIX, "a").resolution.key
+    new = make(sample, env, ATTRS, "a").resolution.key
+
+    assert collect(den, env) == (old,)
+    assert keys(den) == [new]
+
+
+def test_a_base_in_use_stays_even_without_an_environment(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    key = make(sample, env, SIX, "a").resolution.key
+    shutil.rmtree(sample.path / "a")
+    held = hold_use(den.uses / f"{key}.lock")
+    assert held is not None
+
+    assert collect(den, env) == ()
+    assert remove_base(den, key, time.time() + 1) == "in use"
+
+    os.close(held)
+    assert collect(den, env) == (key,)
+
+
+def test_a_plan_that_is_out_of_date_removes_nothing_that_is_needed_now(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    make(sample, env, SIX, "a")
+    shutil.rmtree(sample.path / "a")
+    plan = compute_plan(collect_inventory(den), EVERYTHING, time.time() + 1)
+    key = make(sample, env, SIX, "b").resolution.key
+
+    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+
+    assert outcome.removed == ()
+    assert outcome.kept == ((key, f"{sample.path / 'b'} stands on it"),)
+
+
+def test_a_den_that_was_emptied_learns_its_roots_again(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    make(sample, env, SIX, "a")
+    for folder in (den.envs, den.uses):
+        shutil.rmtree(folder)
+        folder.mkdir()
+
+    assert make(sample, env, SIX, "a").reused
+
+    assert collect(den, env) == ()
+
+
+def test_a_root_is_there_before_the_environment_counts(
+    sample: Sample, den: Den, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from noxden.den import worktrees
+
+    seen: list[int] = []
+    write = worktrees.WorktreeEnvironment.write_record
+
+    def look_first(self: worktrees.WorktreeEnvironment) -> None:
+        seen.append(len(list(den.uses.glob("*.roots/*"))))
+        write(self)
+
+    monkeypatch.setattr(worktrees.WorktreeEnvironment, "write_record", look_first)
+    make(sample, env, SIX, "a")
+
+    assert seen == [1]
+
+
+def test_packages_that_nothing_selects_any_more_leave_uv_s_cache_too(
+    project: MakeProject, env: dict[str, str], tmp_path: Path
+) -> None:
+    sample = project(groups={"six": ["six"], "attrs": ["attrs"]})
+    env["NOXDEN_DIR"] = str(tmp_path / "own-den")
+    den = open_den(env)
+    make(sample, env, SIX, "a")
+    make(sample, env, ATTRS, "b")
+    shutil.rmtree(sample.path / "a")
+    before = measure_den(den)
+
+    plan = compute_plan(collect_inventory(den), Limits(10**12, 0.0), time.time() + 1)
+    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+
+    assert plan.packages == ("six",)
+    assert outcome.notes == ()
+    assert outcome.freed == before - measure_den(den) > 30_000
+    assert make(sample, env, ATTRS, "c").built_base is False
+    cached = [at for at in den.uv_cache.rglob("six.py")]
+    assert cached == []
+
+
+def test_the_cache_stays_while_a_session_runs(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    make(sample, env, SIX, "a")
+    shutil.rmtree(sample.path / "a")
+    held = hold_use(den.uses / f"{make(sample, env, ATTRS, 'b').resolution.key}.lock")
+    assert held is not None
+
+    plan = compute_plan(collect_inventory(den), EVERYTHING, time.time() + 1)
+    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+    os.close(held)
+
+    assert len(outcome.removed) == 1
+    assert outcome.notes == (
+        "uv's cache stays as it is while sessions run; run noxden gc again later",
+    )
+
+
+def test_what_killed_builders_left_goes_and_what_living_ones_build_stays(den: Den, env: dict[str, str]) -> None:
+    from noxden.den.owners import sibling_name
+
+    dead = subprocess.run(
+        ["python", "-c", "from noxden.den.owners import sibling_name; print(sibling_name())"],
+        capture_output=True, text=True, check=True, env=env,
+    ).stdout.strip()  # fmt: skip
+    for name in (dead, sibling_name()):
+        (den.envs / name / "lib").mkdir(parents=True)
+
+    collect(den, env)
+
+    assert [at.name for at in den.envs.iterdir()] == [name]
+
+
+def test_sizes_count_a_hard_linked_file_once_in_the_den(
+    sample: Sample, den: Den, env: dict[str, str]
+) -> None:
+    make(sample, env, SIX, "a")
+
+    inventory = collect_inventory(den)
+
+    [entry] = inventory.bases
+    assert entry.shared["six"] > 30_000
+    assert inventory.total < inventory.uv_cache + entry.size - 20_000
