@@ -80,17 +80,12 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, warm_den: Path) -> Shell:
+def shell(tmp_path: Path, env: dict[str, str], quick_den: Path) -> Shell:
     folder = tmp_path / "work"
     folder.mkdir()
-    bin_folder = str(Path(sys.executable).parent)
-    env = {
-        **os.environ,
-        "NOXDEN_DIR": str(warm_den),
-        "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]]),
-        "UV_CACHE_DIR": str(warm_den / "uv"),
-    }
-    return Shell(folder, env)
+    path = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    own = {"NOXDEN_DIR": str(quick_den), "PATH": path, "UV_CACHE_DIR": str(quick_den / "uv")}
+    return Shell(folder, {**env, **own})
 
 
 def a_project(shell: Shell) -> None:
