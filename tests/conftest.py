@@ -128,6 +128,15 @@ def fresh_den(den: Path, tmp_path: Path) -> Path:
     return make_den(tmp_path / "fresh-den", den / "uv")
 
 
+@pytest.fixture
+def quick_den(den: Path, tmp_path: Path) -> Path:
+    """A den of this test only that uses the uv cache of the shared den: nothing may prune it."""
+    folder = make_den(tmp_path / "quick-den")
+    (folder / "uv").rmdir()
+    (folder / "uv").symlink_to(den / "uv")
+    return folder
+
+
 def make_den(folder: Path, uv_cache: Path | None = None) -> Path:
     """An empty den at ``folder`` with hard links to what ``uv_cache`` holds."""
     from noxden.den.layout import open_den

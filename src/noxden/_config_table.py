@@ -40,7 +40,7 @@ def load_remembered(
 ) -> Config:
     """As :func:`load`, remembered in the den by the hash of what is checked."""
     folder = compute_den_directory(env) / "memo"
-    fields = [Config._fields, *(table._fields for table in TABLES.values())]
+    fields = [Config(), Config._fields, *(table._fields for table in TABLES.values())]
     digest = compute_digest(_MEMO_FORMAT, text.hex(), overrides, fields)
     found = recall(folder, "config", digest)
     if found is not None:
@@ -67,18 +67,28 @@ def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
             raise UsageError(message)
         _refuse_unknown(rows, kind._fields, f"{_PREFIX}.{name}", file)
         given = {key.replace("-", "_"): value for key, value in rows.items()}
-        checked = _check(kind, given, f"{file}: {_PREFIX}.{name}", strict=True)
+        hints = get_type_hints(kind)
+        checked = _convert(given, hints, f"{file}: {_PREFIX}.{name}.{{key}}", strict=True)
         own = _overrides_of(name, kind, overrides)
-        checked |= _check(kind, own, f"environment variable NOXDEN_{name.upper()}", strict=False)
+        variable = f"environment variable NOXDEN_{name.upper()}_{{variable}}"
+        checked |= _convert(own, hints, variable, strict=False)
         values[name] = kind(**checked)
-    if "sessions" in table or "NOXDEN_SESSIONS" in overrides:
-        given = {"sessions": table.get("sessions", [])}
-        if "NOXDEN_SESSIONS" in overrides:
-            given = {"sessions": _split(overrides["NOXDEN_SESSIONS"])}
-        hint = {"sessions": tuple[str, ...]}
-        values |= _convert(given, hint, f"{file}: {_PREFIX}", strict=True)
-        _refuse_sessions(values["sessions"], file)
-    return Config(**values)
+    return Config(**values, sessions=_read_sessions(table, file, overrides))
+
+
+def _read_sessions(
+    table: Mapping[str, Any], file: Path, overrides: Mapping[str, str]
+) -> tuple[str, ...]:
+    place, given = f"{file}: {_PREFIX}.sessions", table.get("sessions", Config().sessions)
+    for variable in overrides:
+        if variable == "NOXDEN_SESSIONS":
+            place, given = f"environment variable {variable}", _split(overrides[variable])
+        elif variable.startswith("NOXDEN_SESSIONS"):
+            message = f"unknown environment variable {variable}; did you mean NOXDEN_SESSIONS?"
+            raise UsageError(message)
+    sessions = _convert({"sessions": given}, {"sessions": tuple[str, ...]}, place, strict=True)
+    _refuse_sessions(sessions["sessions"], place)
+    return tuple(sessions["sessions"])
 
 
 def collect_settings(text: bytes, file: Path, overrides: Mapping[str, str]) -> list[Setting]:
@@ -106,13 +116,14 @@ def collect_settings(text: bytes, file: Path, overrides: Mapping[str, str]) -> l
 
 def _read_table(text: bytes, file: Path) -> dict[str, Any]:
     try:
-        tool = tomllib.loads(text.decode()).get("tool", {})
+        tool: object = tomllib.loads(text.decode()).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{file} is not TOML: {error}"
         raise UsageError(message) from error
-    table = tool.get("noxden", {})
+    table = tool.get("noxden", {}) if isinstance(tool, dict) else tool
     if not isinstance(table, dict):
-        message = f"{file}: {_PREFIX} is to be a table, got {table!r}"
+        path = _PREFIX if isinstance(tool, dict) else "tool"
+        message = f"{file}: {path} is to be a table, got {table!r}"
         raise UsageError(message)
     return table
 
@@ -129,11 +140,11 @@ def _refuse_unknown(
             raise UsageError(message)
 
 
-def _refuse_sessions(sessions: tuple[str, ...], file: Path) -> None:
+def _refuse_sessions(sessions: tuple[str, ...], place: str) -> None:
     known = Config().sessions
     for session in sessions:
         if session not in known:
-            message = f"{file}: {_PREFIX}.sessions names {session!r}; known: {', '.join(known)}"
+            message = f"{place} names {session!r}; known: {', '.join(known)}"
             raise UsageError(message)
 
 
@@ -159,27 +170,25 @@ def _split(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _check(kind: type, given: Mapping[str, object], place: str, *, strict: bool) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return _convert(given, {name: hints[name] for name in given}, place, strict=strict)
-
-
 def _convert(
     given: Mapping[str, object], hints: Mapping[str, Any], place: str, *, strict: bool
 ) -> dict[str, Any]:
-    """``given`` with every value as its type says.
+    """``given`` with every value as its type says; ``place`` says where ``{key}`` is.
 
     Raises:
         UsageError: a value is of another type.
     """
     import msgspec
 
-    shape = msgspec.defstruct("Table", list(hints.items()), frozen=True, kw_only=True)
-    try:
-        return msgspec.structs.asdict(msgspec.convert(given, shape, strict=strict))
-    except msgspec.ValidationError as error:
-        message = f"{place}: {error}".replace("`$.", "`").replace("_", "-")
-        raise UsageError(message) from error
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            values[name] = msgspec.convert(value, hints[name], strict=strict)
+        except msgspec.ValidationError as error:
+            key, variable = name.replace("_", "-"), name.upper()
+            message = f"{place.format(key=key, variable=variable)}: {error}"
+            raise UsageError(message) from error
+    return values
 
 
 def _from_json(found: list[Any]) -> Config:

@@ -93,6 +93,8 @@ def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int
     try:
         code = _run(args, caller)
         sys.stdout.flush()
+    except SystemExit:
+        raise
     except BaseException as error:  # noqa: BLE001 - the last door
         if isinstance(error, click.ClickException):
             error.show()
@@ -119,8 +121,6 @@ def _explain(error: BaseException) -> tuple[int, str]:
             # Whoever read the output has seen enough; Python must not complain at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0, ""
-        case SystemExit():
-            return error.code if isinstance(error.code, int) else int(error.code is not None), ""
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
             said = f"{place}{error.strerror or error}; run: noxden doctor"

@@ -6,8 +6,14 @@ backend) turn these into an exit; everything below raises.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = [
     "InfrastructureError",
+    "InterpreterMissingError",
     "NoxdenError",
     "SafetyError",
     "UsageError",
@@ -40,6 +46,18 @@ class InfrastructureError(NoxdenError):
     """Something the work stands on is missing: uv, an interpreter, disk, the network."""
 
     exit_code = 3
+
+
+class InterpreterMissingError(InfrastructureError):
+    """uv finds no interpreter for a request."""
+
+    def __init__(self, request: str | None, project: Path) -> None:
+        wanted = f"Python {request}" if request else f"a Python that fits {project}"
+        super().__init__(
+            f"uv finds no interpreter for {wanted}; install it, put it on PATH, or "
+            f"run: uv python install {request or ''}".rstrip()
+        )
+        self.request = request
 
 
 class SafetyError(NoxdenError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -91,6 +92,8 @@ class Workshop:
         shutil.copytree(template, folder)
         for name, text in peer.render_files(workload).items():
             (folder / name).write_text(text, encoding="utf-8")
+        # What was copied and removed until now is written out, so that nobody waits for it.
+        os.sync()
         return folder
 
     @contextmanager

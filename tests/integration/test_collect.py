@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def sample(project: MakeProject) -> Sample:
 
 
 @pytest.fixture
-def den(fresh_den: Path, env: dict[str, str]) -> Den:
+def own(fresh_den: Path, env: dict[str, str]) -> Den:
     env["NOXDEN_DIR"] = str(fresh_den)
     return open_den(env)
 
@@ -50,82 +51,82 @@ def make(sample: Sample, env: dict[str, str], request: Request, name: str) -> Pr
     return prepared
 
 
-def collect(den: Den, env: dict[str, str], limits: Limits = EVERYTHING) -> tuple[str, ...]:
-    plan = compute_plan(collect_inventory(den), limits, time.time() + 1)
-    return apply_plan(den, plan, Uv(env, den.uv_cache)).removed
+def collect(own: Den, env: dict[str, str], limits: Limits = EVERYTHING) -> tuple[str, ...]:
+    plan = compute_plan(collect_inventory(own), limits, time.time() + 1)
+    return apply_plan(own, plan, Uv(env, own.uv_cache)).removed
 
 
-def keys(den: Den) -> list[str]:
-    return [entry.key for entry in collect_bases(den)]
+def keys(own: Den) -> list[str]:
+    return [entry.key for entry in collect_bases(own)]
 
 
 def test_a_base_stays_while_an_environment_stands_on_it_and_goes_after(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     key = make(sample, env, SIX, "a").resolution.key
-    assert collect(den, env) == ()
+    assert collect(own, env) == ()
 
     shutil.rmtree(sample.path / "a")
 
-    assert collect(den, env) == (key,)
-    assert keys(den) == []
-    assert list(den.uses.glob("*.roots")) == []
+    assert collect(own, env) == (key,)
+    assert keys(own) == []
+    assert list(own.uses.glob("*.roots")) == []
 
 
 def test_an_environment_that_moves_on_lets_its_old_base_go(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     old = make(sample, env, SIX, "a").resolution.key
     new = make(sample, env, ATTRS, "a").resolution.key
 
-    assert collect(den, env) == (old,)
-    assert keys(den) == [new]
+    assert collect(own, env) == (old,)
+    assert keys(own) == [new]
 
 
 def test_a_base_in_use_stays_even_without_an_environment(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     key = make(sample, env, SIX, "a").resolution.key
     shutil.rmtree(sample.path / "a")
-    held = hold_use(den.uses / f"{key}.lock")
+    held = hold_use(own.uses / f"{key}.lock")
     assert held is not None
 
-    assert collect(den, env) == ()
-    assert remove_base(den, key, time.time() + 1) == "in use"
+    assert collect(own, env) == ()
+    assert remove_base(own, key, time.time() + 1) == "in use"
 
     os.close(held)
-    assert collect(den, env) == (key,)
+    assert collect(own, env) == (key,)
 
 
 def test_a_plan_that_is_out_of_date_removes_nothing_that_is_needed_now(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     make(sample, env, SIX, "a")
     shutil.rmtree(sample.path / "a")
-    plan = compute_plan(collect_inventory(den), EVERYTHING, time.time() + 1)
+    plan = compute_plan(collect_inventory(own), EVERYTHING, time.time() + 1)
     key = make(sample, env, SIX, "b").resolution.key
 
-    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+    outcome = apply_plan(own, plan, Uv(env, own.uv_cache))
 
     assert outcome.removed == ()
     assert outcome.kept == ((key, f"{sample.path / 'b'} stands on it"),)
 
 
 def test_a_den_that_was_emptied_learns_its_roots_again(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     make(sample, env, SIX, "a")
-    for folder in (den.envs, den.uses):
+    for folder in (own.envs, own.uses):
         shutil.rmtree(folder)
         folder.mkdir()
 
     assert make(sample, env, SIX, "a").reused
 
-    assert collect(den, env) == ()
+    assert collect(own, env) == ()
 
 
 def test_a_root_is_there_before_the_environment_counts(
-    sample: Sample, den: Den, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    sample: Sample, own: Den, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from noxden.den import worktrees
 
@@ -133,7 +134,7 @@ def test_a_root_is_there_before_the_environment_counts(
     write = worktrees.WorktreeEnvironment.write_record
 
     def look_first(self: worktrees.WorktreeEnvironment) -> None:
-        seen.append(len(list(den.uses.glob("*.roots/*"))))
+        seen.append(len(list(own.uses.glob("*.roots/*"))))
         write(self)
 
     monkeypatch.setattr(worktrees.WorktreeEnvironment, "write_record", look_first)
@@ -147,33 +148,32 @@ def test_packages_that_nothing_selects_any_more_leave_uv_s_cache_too(
 ) -> None:
     sample = project(groups={"six": ["six"], "attrs": ["attrs"]})
     env["NOXDEN_DIR"] = str(tmp_path / "own-den")
-    den = open_den(env)
+    own = open_den(env)
     make(sample, env, SIX, "a")
     make(sample, env, ATTRS, "b")
     shutil.rmtree(sample.path / "a")
-    before = measure_den(den)
+    before = measure_den(own)
 
-    plan = compute_plan(collect_inventory(den), Limits(10**12, 0.0), time.time() + 1)
-    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+    plan = compute_plan(collect_inventory(own), Limits(10**12, 0.0), time.time() + 1)
+    outcome = apply_plan(own, plan, Uv(env, own.uv_cache))
 
     assert plan.packages == ("six",)
     assert outcome.notes == ()
-    assert outcome.freed == before - measure_den(den) > 30_000
+    assert outcome.freed == before - measure_den(own) > 30_000
     assert make(sample, env, ATTRS, "c").built_base is False
-    cached = [at for at in den.uv_cache.rglob("six.py")]
-    assert cached == []
+    assert list(own.uv_cache.rglob("six.py")) == []
 
 
 def test_the_cache_stays_while_a_session_runs(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     make(sample, env, SIX, "a")
     shutil.rmtree(sample.path / "a")
-    held = hold_use(den.uses / f"{make(sample, env, ATTRS, 'b').resolution.key}.lock")
+    held = hold_use(own.uses / f"{make(sample, env, ATTRS, 'b').resolution.key}.lock")
     assert held is not None
 
-    plan = compute_plan(collect_inventory(den), EVERYTHING, time.time() + 1)
-    outcome = apply_plan(den, plan, Uv(env, den.uv_cache))
+    plan = compute_plan(collect_inventory(own), EVERYTHING, time.time() + 1)
+    outcome = apply_plan(own, plan, Uv(env, own.uv_cache))
     os.close(held)
 
     assert len(outcome.removed) == 1
@@ -182,27 +182,29 @@ def test_the_cache_stays_while_a_session_runs(
     )
 
 
-def test_what_killed_builders_left_goes_and_what_living_ones_build_stays(den: Den, env: dict[str, str]) -> None:
+def test_what_killed_builders_left_goes_and_what_living_ones_build_stays(
+    own: Den, env: dict[str, str]
+) -> None:
     from noxden.den.owners import sibling_name
 
     dead = subprocess.run(
-        ["python", "-c", "from noxden.den.owners import sibling_name; print(sibling_name())"],
+        [sys.executable, "-c", "from noxden.den.owners import sibling_name; print(sibling_name())"],
         capture_output=True, text=True, check=True, env=env,
     ).stdout.strip()  # fmt: skip
     for name in (dead, sibling_name()):
-        (den.envs / name / "lib").mkdir(parents=True)
+        (own.envs / name / "lib").mkdir(parents=True)
 
-    collect(den, env)
+    collect(own, env)
 
-    assert [at.name for at in den.envs.iterdir()] == [name]
+    assert [at.name for at in own.envs.iterdir()] == [name]
 
 
 def test_sizes_count_a_hard_linked_file_once_in_the_den(
-    sample: Sample, den: Den, env: dict[str, str]
+    sample: Sample, own: Den, env: dict[str, str]
 ) -> None:
     make(sample, env, SIX, "a")
 
-    inventory = collect_inventory(den)
+    inventory = collect_inventory(own)
 
     [entry] = inventory.bases
     assert entry.shared["six"] > 30_000

@@ -113,7 +113,7 @@ def test_explain_tells_what_changed_and_builds_nothing(
     nox(sample, "-s", "unit", den=fresh_den)
     assert noxden("explain", "unit").startswith("unit: up to date\n")
 
-    sample.edit("pyproject.toml", 'test = ["six"]', 'test = ["six==1.16.0"]')
+    sample.edit("pyproject.toml", "test = ['six']", "test = ['six==1.16.0']")
     sample.lock()
 
     [found] = read(noxden("explain", "unit", "--json"))
@@ -136,7 +136,16 @@ def test_envs_is_the_list_of_the_contract(
     assert sorted(entries) == [1, 2]
     entry = entries[2]
     time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-    assert list(entry) == ["key", "python", "packages", "size", "created", "last_used", "in_use", "roots"]
+    assert list(entry) == [
+        "key",
+        "python",
+        "packages",
+        "size",
+        "created",
+        "last_used",
+        "in_use",
+        "roots",
+    ]
     assert entry["key"] == noxden("key", "unit").strip()
     assert entry["roots"] == [str(sample.path / ".nox" / "unit")]
     assert entry["in_use"] is False
@@ -203,8 +212,8 @@ def test_venv_does_not_replace_what_it_did_not_make(sample: Sample, noxden: Call
     assert noxden("venv", "notes", "--replace", code=2)
     assert (notes / "idea.txt").read_text() == "keep me"
     assert noxden("venv", code=2) == (
-        f"noxden: {sample.path / '.venv'} is an environment that noxden did not make; add --replace "
-        f"to replace it, or name another directory\n"
+        f"noxden: {sample.path / '.venv'} is an environment that noxden did not make; "
+        f"add --replace to replace it, or name another directory\n"
     )
     assert " is ready " in noxden("venv", "--replace")
 
@@ -212,7 +221,9 @@ def test_venv_does_not_replace_what_it_did_not_make(sample: Sample, noxden: Call
 def test_doctor_is_content_with_a_good_den_and_looks_for_the_sessions_pythons(
     sample: Sample, noxden: Call
 ) -> None:
-    sample.edit("noxfile.py", 'groups=["test"])\ndef unit', 'groups=["test"], python="3.11")\ndef unit')
+    sample.edit(
+        "noxfile.py", 'groups=["test"])\ndef unit', 'groups=["test"], python="3.11")\ndef unit'
+    )
 
     found = read(noxden("doctor", "--json"))
 
@@ -238,7 +249,8 @@ def test_a_noxfile_that_raises_is_told_by_key_and_only_noted_by_doctor(
 ) -> None:
     sample.write("noxfile.py", "1 / 0")
 
-    said = f"{sample.path / 'noxfile.py'} cannot be loaded: ZeroDivisionError: division by zero; try: nox -l"
+    noxfile = sample.path / "noxfile.py"
+    said = f"{noxfile} cannot be loaded: ZeroDivisionError: division by zero; try: nox -l"
     assert noxden("key", "unit", code=2) == f"noxden: {said}\n"
     noted = [one for one in read(noxden("doctor", "--json")) if one["check"] == "noxfile"]
     assert [(one["severity"], one["message"]) for one in noted] == [("warning", said)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -17,6 +16,8 @@ from noxden.den.workplace import open_workplace
 from noxden.lock.request import Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import MakeProject
 
 
@@ -42,7 +43,9 @@ def built(project: MakeProject, env: dict[str, str], tmp_path: Path) -> Built:
     sample = project(groups={"test": ["six", "pytest"]})
     env["NOXDEN_DIR"] = str(tmp_path / "own-den")
     prepared = prepare(
-        open_workplace(sample.path, env), Request(only_groups=("test",)), sample.path / ".nox" / "unit"
+        open_workplace(sample.path, env),
+        Request(only_groups=("test",)),
+        sample.path / ".nox" / "unit",
     )
     for descriptor in prepared.held:
         os.close(descriptor)
@@ -117,7 +120,10 @@ def test_repair_brings_the_installed_content_back_though_the_cache_was_damaged_t
     assert (code, verdict["repaired"]) == (0, "rebuilt")
     assert built.module.read_bytes() == text
     assert (built.base / "env.json").read_bytes() == document
-    assert verify(built, capsys) == (0, [Verdict(built.base.name, verdict["files"], ())._asdict() | {"findings": []}])
+    assert verify(built, capsys) == (
+        0,
+        [Verdict(built.base.name, verdict["files"], ())._asdict() | {"findings": []}],
+    )
     assert [at.name for at in built.base.parent.iterdir()] == [built.base.name]
 
 

@@ -5,7 +5,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
 from noxden import cli
@@ -14,6 +13,8 @@ from noxden.errors import SafetyError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import click
 
 
 @pytest.fixture
@@ -98,8 +99,10 @@ def test_a_bug_is_told_as_one_without_a_traceback(
     fail(monkeypatch, ZeroDivisionError("division by zero"))
 
     assert main([], caller) == 70
-    said = "noxden: a bug in noxden: ZeroDivisionError: division by zero (NOXDEN_DEBUG=1 shows where)\n"
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == (
+        "noxden: a bug in noxden: ZeroDivisionError: division by zero "
+        "(NOXDEN_DEBUG=1 shows where)\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def command(  # noqa: PLR0913 - an option each
         layered=not no_layer,
         say=lambda line: click.echo(line, err=True),
     )
+    for descriptor in prepared.held:
+        os.close(descriptor)
     print_lines(_render(prepared, location, measure(location), layered=not no_layer))
 
 

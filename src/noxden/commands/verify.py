@@ -52,7 +52,9 @@ def command(caller: Caller, *, names: tuple[str, ...], repair: bool, json: bool)
 
 def _collect_keys(caller: Caller, den: Den, names: Sequence[str]) -> list[str]:
     """The keys of the bases that are there and named, or all."""
-    there = sorted(at.name for at in den.envs.iterdir() if not at.name.startswith("."))
+    from noxden.den.inventory import list_keys
+
+    there = list_keys(den)
     if not names:
         return there
     keys = [key for name in names for key in _find_keys(caller, den, there, name)]

@@ -113,13 +113,16 @@ def build_base(place: Workplace, resolution: Resolution, sibling: Path) -> list[
     """
     import tomli_w
 
+    from noxden.tools.complaints import explained
+
     at, uv = place.project.root, place.uv
     python = resolution.interpreter.executable
-    uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
     pylock = sibling / "pylock.toml"
-    pylock.write_text(tomli_w.dumps(dict(resolution.pylock or {})), "utf-8")
     target = sibling / "bin" / "python"
-    uv("pip", "sync", "--allow-empty-requirements", "--python", target, pylock, cwd=at)
+    with explained(f"build {place.den.base(resolution.key)}"):
+        uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
+        pylock.write_text(tomli_w.dumps(dict(resolution.pylock or {})), "utf-8")
+        uv("pip", "sync", "--allow-empty-requirements", "--python", target, pylock, cwd=at)
     site = site_packages(sibling, resolution.interpreter.label)
     _check_metadata(site, resolution)
     complaints = uv("pip", "check", "--python", target, cwd=at, expect=(0, 1))

@@ -12,9 +12,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from noxden.den.inventory import is_in_use, measure_den, read_last_use
+from noxden.den.inventory import collect_leftovers, is_in_use, measure_den, read_last_use
 from noxden.den.locks import try_exclusive
-from noxden.den.owners import find_leftovers, sibling_name
+from noxden.den.owners import sibling_name
 from noxden.den.roots import find_live_roots, remove_dead_roots
 from noxden.errors import InfrastructureError
 
@@ -124,6 +124,9 @@ def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
     if not den.writable:
         message = f"the den {den.root} is read-only here; run gc where it can be written"
         raise InfrastructureError(message)
+    for folder in (den.envs, den.uses):
+        # People delete folders of a cache.
+        folder.mkdir(exist_ok=True)
     removed, kept = [], []
     for removal in plan.removals:
         stays = remove_base(den, removal.key, removal.last_used)
@@ -131,7 +134,7 @@ def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
             removed.append(removal.key)
         else:
             kept.append((removal.key, stays))
-    for leftover in find_leftovers(den.envs):
+    for leftover in collect_leftovers(den):
         shutil.rmtree(leftover, ignore_errors=True)
     _remove_roots(den, plan.dead_roots)
     for memo in plan.memos:
@@ -212,7 +215,7 @@ def _call(uv: Uv, den: Den, *args: str) -> None:
 
 def _is_quiet(den: Den) -> bool:
     """Whether nobody uses or builds anything in the den."""
-    dead = set(find_leftovers(den.envs))
-    building = any(at.name.startswith(".") and at not in dead for at in den.envs.iterdir())
+    dead = collect_leftovers(den)
+    building = any(at not in dead for at in den.envs.glob(".*"))
     keys = [lock.name.removesuffix(".lock") for lock in den.uses.glob("*.lock")]
     return not building and not any(is_in_use(den, key) for key in keys)

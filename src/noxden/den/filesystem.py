@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,10 @@ _LOCKS_STAY_LOCAL = {
 }
 """Mount options under which flock excludes only processes of the same host."""
 _LOCKS_NEVER_SHARED = {"9p", "afs", "fuse.s3fs", "fuse.sshfs", "virtiofs"}
+
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How mountinfo writes blanks, tabs, newlines and backslashes in paths."""
 
 
 class Mount(NamedTuple):
@@ -56,7 +61,7 @@ def find_mount(path: Path, mountinfo: str | None = None) -> Mount | None:
     best: Mount | None = None
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
-        point = fields.split(" ")[4].replace("\\040", " ")
+        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), fields.split(" ")[4])
         inside = f"{real}/".startswith(f"{point.rstrip('/')}/")
         if inside and (best is None or len(point) >= len(best.point)):
             kind, _, super_options = rest.split(" ", 2)

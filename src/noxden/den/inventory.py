@@ -22,7 +22,9 @@ __all__ = [
     "MemoEntry",
     "collect_bases",
     "collect_inventory",
+    "collect_leftovers",
     "is_in_use",
+    "list_keys",
     "measure_den",
     "read_last_use",
 ]
@@ -85,15 +87,28 @@ class Inventory(NamedTuple):
 
 def collect_bases(den: Den) -> list[BaseEntry]:
     """The base environments of ``den``, sorted by key."""
-    found = (_describe(den, path) for path in _folders(den))
+    found = (_describe(den, den.base(key)) for key in list_keys(den))
     return [entry for entry in found if entry is not None]
+
+
+def list_keys(den: Den) -> list[str]:
+    """Keys of the base environments in ``den``, sorted."""
+    try:
+        return sorted(at.name for at in den.envs.iterdir() if not at.name.startswith("."))
+    except OSError:
+        return []
+
+
+def collect_leftovers(den: Den) -> tuple[Path, ...]:
+    """What killed builders left in ``den``."""
+    return tuple(sorted(find_leftovers(den.envs))) if den.envs.is_dir() else ()
 
 
 def collect_inventory(den: Den) -> Inventory:
     """Everything in ``den``; looks at each file once or twice (a second for some 300,000)."""
     return Inventory(
         bases=tuple(collect_bases(den)),
-        leftovers=tuple(sorted(find_leftovers(den.envs))) if den.envs.is_dir() else (),
+        leftovers=collect_leftovers(den),
         dead_roots=tuple(find_dead_roots(den)),
         memos=tuple(_collect_memos(den)),
         uv_cache=measure(den.uv_cache),
@@ -122,13 +137,6 @@ def read_last_use(den: Den, key: str) -> float | None:
         return (den.uses / f"{key}.lock").stat().st_mtime
     except OSError:
         return None
-
-
-def _folders(den: Den) -> list[Path]:
-    try:
-        return sorted(at for at in den.envs.iterdir() if not at.name.startswith("."))
-    except OSError:
-        return []
 
 
 def _describe(den: Den, path: Path) -> BaseEntry | None:

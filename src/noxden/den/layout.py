@@ -18,6 +18,7 @@ __all__ = ["DEN_FORMAT", "Den", "compute_den_directory", "open_den"]
 DEN_FORMAT = 1
 """Version of the layout; a newer den is refused, an older one is rebuilt."""
 
+_TAG = "CACHEDIR.TAG"
 _CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a noxden den; it can be deleted and will be rebuilt.
 # For information about cache directory tags see https://bford.info/cachedir/
@@ -146,8 +147,7 @@ def _create(root: Path, env: Mapping[str, str]) -> None:
 
     refuse_unsafe_locks(root, env)
     try:
-        tag = root / "CACHEDIR.TAG"
-        if root.is_dir() and any(root.iterdir()) and not tag.exists():
+        if not _is_ours(root):
             message = (
                 f"{root} holds files that are not a den's; empty it or set NOXDEN_DIR to a "
                 f"directory that noxden may fill"
@@ -156,11 +156,10 @@ def _create(root: Path, env: Mapping[str, str]) -> None:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The tag comes first: a process that creates the same den at the same time must not
         # take our folders for somebody's files.
-        tag.write_text(_CACHEDIR_TAG, "ascii")
+        (root / _TAG).write_text(_CACHEDIR_TAG, "ascii")
         for name in _FOLDERS:
             (root / name).mkdir(exist_ok=True)
-        if (_read_format(root) or DEN_FORMAT) < DEN_FORMAT:
-            _discard_older(root)
+        _discard_older(root)
         (root / "format").write_text(f"{DEN_FORMAT}\n", "ascii")
     except OSError as error:
         message = f"cannot create the den {root}: {error.strerror}; set NOXDEN_DIR elsewhere"
@@ -169,8 +168,30 @@ def _create(root: Path, env: Mapping[str, str]) -> None:
 
 def _discard_older(root: Path) -> None:
     """Empty what an older layout kept under names that this one uses too; uv's cache stays."""
+    if (found := _read_format(root)) is None or found >= DEN_FORMAT:
+        return
     import shutil
 
-    for name in _REBUILT:
-        shutil.rmtree(root / name)
-        (root / name).mkdir()
+    from noxden.den.locks import exclusive
+
+    with exclusive(root / "locks" / "format.lock"):
+        if _read_format(root) != found:
+            return
+        for name in _REBUILT:
+            shutil.rmtree(root / name)
+            (root / name).mkdir()
+        (root / "format").write_text(f"{DEN_FORMAT}\n", "ascii")
+
+
+def _is_ours(root: Path) -> bool:
+    """Whether a den may be made at ``root``: nothing is there, or a den.
+
+    Other tools tag their caches too. An empty tag is one that is being written right now.
+    """
+    if not root.is_dir() or not any(root.iterdir()):
+        return True
+    try:
+        tag = (root / _TAG).read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return False
+    return not tag or "noxden" in tag

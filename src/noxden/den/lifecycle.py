@@ -40,6 +40,9 @@ def publish(
     """
     if is_whole(entry):
         return False
+    # People delete folders of a cache.
+    for folder in (lock.parent, entry.parent):
+        folder.mkdir(exist_ok=True)
     with exclusive(lock, on_wait=on_wait):
         if is_whole(entry):
             return False

@@ -75,6 +75,7 @@ def hold_use(path: Path, *, on_wait: Callable[[], None] | None = None) -> int | 
     read-only here, a lock file that exists is held all the same: it may be writable to others.
     """
     try:
+        path.parent.mkdir(exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         try:

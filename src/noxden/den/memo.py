@@ -37,6 +37,7 @@ def remember(folder: Path, kind: str, digest: str, result: object) -> None:
     target = folder / f"{kind}-{digest}.json"
     sibling = folder / f".{kind}-{digest}.{os.getpid()}"
     try:
+        folder.mkdir(exist_ok=True)
         sibling.write_text(json.dumps(result), "utf-8")
         sibling.replace(target)
     except OSError:

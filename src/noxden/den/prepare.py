@@ -218,14 +218,17 @@ def _sync(
 ) -> None:
     """Build or update a plain venv with everything in it."""
     from noxden.den.worktrees import RECORD, refresh_words
+    from noxden.tools.complaints import explained
 
     record = environment.location / RECORD
     if not record.exists():
         shutil.rmtree(environment.location, ignore_errors=True)
     record.unlink(missing_ok=True)
-    place.uv(
-        "sync", "--quiet", "--locked", "--exact", "--python", resolution.interpreter.executable,
-        *refresh_words(resolution), *request.selectors, cwd=place.project.directory,
-        extra_env={"UV_PROJECT_ENVIRONMENT": str(environment.location)},
-    )  # fmt: skip
+    with explained(f"make {environment.location}"):
+        place.uv(
+            "sync", "--quiet", "--locked", "--exact",
+            "--python", resolution.interpreter.executable,
+            *refresh_words(resolution), *request.selectors, cwd=place.project.directory,
+            extra_env={"UV_PROJECT_ENVIRONMENT": str(environment.location)},
+        )  # fmt: skip
     environment.write_record()

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.memo import compute_digest, recall, remember
-from noxden.errors import InfrastructureError
+from noxden.errors import InterpreterMissingError
 from noxden.lock.interpreter import Interpreter
 from noxden.lock.project import BUILD_VARIABLES, read_user_pins, read_user_settings
 
@@ -23,21 +23,9 @@ if TYPE_CHECKING:
     from noxden.lock.request import Request
     from noxden.tools.uv import Uv
 
-__all__ = ["InterpreterMissingError", "Resolution", "Workplace", "find_interpreter", "resolve"]
+__all__ = ["Resolution", "Workplace", "find_interpreter", "resolve"]
 
 _MEMO_FORMAT = 1
-
-
-class InterpreterMissingError(InfrastructureError):
-    """uv finds no interpreter for a request."""
-
-    def __init__(self, request: str | None, project: Path) -> None:
-        wanted = f"Python {request}" if request else f"a Python that fits {project}"
-        super().__init__(
-            f"uv finds no interpreter for {wanted}; install it, put it on PATH, or "
-            f"run: uv python install {request or ''}".rstrip()
-        )
-        self.request = request
 
 
 class Workplace(NamedTuple):

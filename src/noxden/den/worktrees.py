@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.bases import site_packages
+from noxden.tools.complaints import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +23,6 @@ RECORD = "noxden.json"
 
 _FORMAT = 1
 _PTH = "00_noxden_base.pth"
-_NOT_SCRIPTS = ("python", "pypy", "activate", "deactivate", "pydoc.bat")
-_REAL_DEPTH = 3
-"""Folders of share, etc and include up to this depth are real: a package that a session
-installs (a Jupyter kernel, a manual page) writes beside the base's files, not into them."""
 
 
 class WorktreeEnvironment(NamedTuple):
@@ -67,22 +64,25 @@ class WorktreeEnvironment(NamedTuple):
         at = place.project.root
         (self.location / RECORD).unlink(missing_ok=True)
         self.location.parent.mkdir(parents=True, exist_ok=True)
-        place.uv(
-            "venv", "--quiet", "--clear", "--force", "--no-project", "--prompt", self.location.name,
-            "--python", resolution.interpreter.executable, self.location, cwd=at,
-        )  # fmt: skip
+        with explained(f"make {self.location}"):
+            place.uv(
+                "venv", "--quiet", "--clear", "--force", "--no-project", "--prompt",
+                self.location.name, "--python", resolution.interpreter.executable, self.location,
+                cwd=at,
+            )  # fmt: skip
         base_site = site_packages(self.base, self.label)
         (self.site / _PTH).write_text(_render_pth(base_site), "utf-8")
         _copy_scripts(self.base / "bin", self.location / "bin")
         if install := _install_words(resolution):
-            place.uv(
-                "pip", "install", "--quiet", "--no-deps", *isolation,
-                "--python", self.location / "bin" / "python",
-                *refresh_words(resolution), *install, cwd=at,
-            )  # fmt: skip
+            with explained(f"install the project into {self.location}"):
+                place.uv(
+                    "pip", "install", "--quiet", "--no-deps", *isolation,
+                    "--python", self.location / "bin" / "python",
+                    *refresh_words(resolution), *install, cwd=at,
+                )  # fmt: skip
         for folder in ("share", "etc", "include"):
             if (self.base / folder).is_dir():
-                _link_tree(self.base / folder, self.location / folder, depth=1)
+                _link_tree(self.base / folder, self.location / folder)
         self.write_record()
 
     def write_record(self) -> None:
@@ -149,13 +149,13 @@ def _copy_scripts(base: Path, target: Path) -> None:
     """Give the worktree the base's commands.
 
     A script of a relocatable environment runs the Python beside it, so a copy runs ours;
-    binaries are linked.
+    binaries are linked. What every environment has (python, activate) is there already.
     """
     for entry in os.scandir(base):
-        if entry.name.startswith(_NOT_SCRIPTS):
-            continue
         goal = target / entry.name
-        if _is_script(entry.path):
+        if os.path.lexists(goal):
+            continue
+        if entry.is_file() and _is_script(entry.path):
             shutil.copy(entry.path, goal)
         else:
             goal.symlink_to(entry.path)
@@ -166,12 +166,16 @@ def _is_script(path: str) -> bool:
         return file.read(2) == b"#!"
 
 
-def _link_tree(source: Path, target: Path, *, depth: int) -> None:
-    """Make ``target`` show what ``source`` holds; what is in ``target`` already stays."""
+def _link_tree(source: Path, target: Path) -> None:
+    """Make ``target`` show what ``source`` holds; what is in ``target`` already stays.
+
+    Folders are real: through a linked one, a package that a session installs (a Jupyter
+    kernel, a manual page) would be written into the base.
+    """
     target.mkdir(exist_ok=True)
     for entry in os.scandir(source):
         goal = target / entry.name
-        if entry.is_dir() and not entry.is_symlink() and (depth < _REAL_DEPTH or goal.is_dir()):
-            _link_tree(Path(entry.path), goal, depth=depth + 1)
+        if entry.is_dir() and not entry.is_symlink():
+            _link_tree(Path(entry.path), goal)
         elif not goal.exists():
             goal.symlink_to(entry.path)

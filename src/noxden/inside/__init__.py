@@ -1,1 +1,1 @@
-"""The folder that a unit session puts on PYTHONPATH; its one module is all that gets there."""
+"""The folder of the one module that a unit session puts on PYTHONPATH."""

@@ -1,6 +1,6 @@
 """What a unit session brings into pytest: markers, coverage of workers, a look at a wheel.
 
-pytest loads it by ``-p noxden_inside`` from this folder on PYTHONPATH, under any Python and
+pytest loads it by ``-p noxden_inside`` from a folder on PYTHONPATH, under any Python and
 without anything installed: it imports the standard library and pytest only, and noxden itself
 does not become importable for the tests. Where noxden is in the environment,
 :mod:`noxden.pytest_plugin` registers the same markers; either may come first.

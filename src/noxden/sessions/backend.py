@@ -19,20 +19,14 @@ import nox.command
 import nox.virtualenv
 from nox.logger import logger
 
-from noxden.den.prepare import prepare
-from noxden.den.resolve import InterpreterMissingError
-from noxden.den.workplace import open_workplace
-from noxden.errors import NoxdenError
-from noxden.sessions.options import SessionOptions
-from noxden.sessions.output import Summary, open_output, write_summary
-from noxden.tools.uv import LEAKS
+from noxden.errors import InterpreterMissingError, NoxdenError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noxden.den.prepare import Prepared
 
-__all__ = ["BACKEND", "DenEnvironment", "open_workplace", "register_backend"]
+__all__ = ["BACKEND", "DenEnvironment", "register_backend"]
 
 BACKEND = "noxden"
 
@@ -99,6 +93,12 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         self.prepared = self._prepare(wheels)
 
     def _prepare(self, wheels: Mapping[str, Path] = MappingProxyType({})) -> Prepared:
+        # Imported here: `nox --list` registers this backend and makes no environment.
+        from noxden.den.prepare import prepare
+        from noxden.den.workplace import open_workplace
+        from noxden.sessions.options import SessionOptions
+        from noxden.tools.uv import LEAKS
+
         options = SessionOptions.from_venv_params(self.venv_params)
         place = open_workplace(Path.cwd(), os.environ, download=self.download_python != "never")
         location = Path(self.location)
@@ -147,6 +147,8 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
 
 def _record_failure(session: str, error: NoxdenError) -> None:
     """Leave the summary of a session that got no environment, where it can be written."""
+    from noxden.sessions.output import Summary, open_output, write_summary
+
     summary = Summary(
         session=session,
         status="failed",

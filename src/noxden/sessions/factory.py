@@ -254,6 +254,8 @@ def _judge(steps: Sequence[StepResult]) -> NoxdenError | None:
     failed = [step.name for step in steps if step.status == "failed"]
     if not failed:
         return None
+    if len(steps) == 1 and steps[0].detail:
+        return WorkError(steps[0].detail)
     return WorkError(f"{len(failed)} of {len(steps)} steps failed: {', '.join(failed)}")
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "combine_markers",
     "explain_exit",
     "leaves_workers_alone",
-    "parse_workers",
     "plan_unit",
     "read_coverage",
     "read_outcome",
@@ -132,7 +131,15 @@ def plan_unit(options: UnitOptions) -> UnitPlan:
     start = ("coverage", "run", "--branch", "--parallel-mode", str(options.pytest))
     reports = (
         ("coverage", "combine", "--quiet"),
-        ("coverage", "xml", "--quiet", "-o", _shorten(options.coverage_xml, options.here)),
+        # The table, which comes last, judges by fail_under.
+        (
+            "coverage",
+            "xml",
+            "--quiet",
+            "--fail-under=0",
+            "-o",
+            _shorten(options.coverage_xml, options.here),
+        ),
         ("coverage", "report"),
     )
     return UnitPlan(
@@ -188,28 +195,13 @@ def _shorten(path: Path, here: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def parse_workers(value: int | str) -> int | None:
-    """The number of workers, or ``None`` for ``auto``.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if value == "auto":
-        return None
-    # A variable of the environment comes as text.
-    if (isinstance(value, int) and value >= 0) or (isinstance(value, str) and value.isdecimal()):
-        return int(value)
-    message = f"workers of a unit session is auto or a number from 0 on, got {value!r}"
-    raise UsageError(message)
-
-
 def combine_markers(markers: str, addopts: Sequence[str]) -> str:
     """The ``-m`` expression, with the project's own one where ``markers`` are the default.
 
     pytest takes the last ``-m`` only, so ours would undo a ``-m "not slow"`` in addopts.
     """
     own = ""
-    for word, following in zip(addopts, [*addopts[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*addopts, ""]):
         if word == "-m":
             own = following
         elif word.startswith("-m") and not word.startswith("--"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zipfile import is_zipfile
 
 from noxden.errors import UsageError
 
@@ -20,6 +19,8 @@ def check_wheel(wheel: Path, local: Sequence[str]) -> str:
     Raises:
         UsageError: it is missing, is no wheel, or is of another project.
     """
+    from zipfile import is_zipfile
+
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
     if not wheel.is_file():

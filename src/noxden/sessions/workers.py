@@ -19,6 +19,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,6 +30,7 @@ __all__ = [
     "choose_workers",
     "collect_test_files",
     "count_cores",
+    "parse_workers",
     "recall_measured",
     "remember_measured",
 ]
@@ -38,6 +41,7 @@ START_SECONDS = 0.7
 FILE_SECONDS = 0.2
 """What a test file is taken to need before its suite has been measured."""
 
+_LEAST_START = 0.05
 _MEMO_FORMAT = 1
 _REMEMBERED = 20
 """Selections of tests that are remembered for a session, the newest."""
@@ -67,13 +71,29 @@ class Measured(NamedTuple):
     """A run without workers beyond its tests: imports, collection, reports."""
 
 
+def parse_workers(value: int | str) -> int | None:
+    """The number of workers, or ``None`` for ``auto``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if value == "auto":
+        return None
+    # A variable of the environment comes as text.
+    if (isinstance(value, int) and value >= 0) or (isinstance(value, str) and value.isdecimal()):
+        return int(value)
+    message = f"workers of a unit session is auto or a number from 0 on, got {value!r}"
+    raise UsageError(message)
+
+
 def choose_workers(measured: Measured, files: int, cores: int) -> int:
     """The number of workers, 0 for none, by the rule in the head of this module.
 
     ``files`` is the number of test files, which decides as long as nothing is measured.
     """
     total = files * FILE_SECONDS if measured.tests is None else measured.tests
-    start = START_SECONDS if measured.start is None else measured.start
+    # A start of less than this is an error of measurement, and nothing to divide by.
+    start = START_SECONDS if measured.start is None else max(measured.start, _LEAST_START)
     workers = min(cores, int(total / (2 * start)))
     return workers if workers > 1 else 0
 

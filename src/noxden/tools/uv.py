@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxden.errors import InfrastructureError, UsageError
+from noxden.errors import InfrastructureError
+from noxden.tools.complaints import explain_export_failure
 from noxden.tools.process import check, run
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def compute_uv_environment(
     ours.update(UV_NO_PROGRESS="1", UV_PREVIEW_FEATURES="pylock")
     if cache is not None:
         ours["UV_CACHE_DIR"] = str(cache)
+        if ours.get("UV_LINK_MODE") not in {"copy", "hardlink"}:
+            # What uv does by default, whatever its settings say: a base of symbolic links would
+            # break when the cache is pruned.
+            ours["UV_LINK_MODE"] = "clone"
     if offline:
         ours["UV_OFFLINE"] = "1"
     return ours
@@ -194,45 +199,10 @@ class Uv:
         Raises:
             UsageError: uv.lock does not fit pyproject.toml or cannot be read, or uv knows no
                 such group, extra or package.
+            InfrastructureError: the disk is full, or uv needs a network that is not there.
         """
         words = ["export", "--locked", "--quiet", "--no-header", "--format", "pylock.toml"]
         said = self(*words, *selectors, cwd=cwd, expect=(0, 1, 2))
         if said.returncode:
-            raise UsageError(explain_export_failure(said.stderr, cwd))
+            raise explain_export_failure(said.stderr, cwd)
         return said.stdout
-
-
-def explain_export_failure(said: str, project: Path) -> str:
-    """One sentence, with the next step, for what ``uv export --locked`` printed."""
-    if "needs to be updated" in said:
-        return f"{project / 'uv.lock'} does not fit pyproject.toml; run: uv lock"
-    if missing := re.search(r"Group `([^`]+)` is not defined", said):
-        name = missing.group(1)
-        return (
-            f"{project / 'pyproject.toml'} has no dependency group {name!r}; "
-            f"run: uv add --group {name} PACKAGE"
-        )
-    if missing := re.search(r"Extra `([^`]+)` is not defined", said):
-        name = missing.group(1)
-        return (
-            f"{project / 'pyproject.toml'} has no extra {name!r}; "
-            f"run: uv add --optional {name} PACKAGE"
-        )
-    if missing := re.search(r"does not have a member (\S+):", said):
-        name = missing.group(1)
-        return f"{project} has no package {name!r} in its workspace; name one of its members"
-    return f"uv cannot read the project in {project}: {first_cause(said)}"
-
-
-def first_cause(said: str) -> str:
-    """uv's message in one line: its ``error:`` and each ``cause``, without decoration.
-
-    uv wraps its lines; a line that is indented deeper than a cause goes on with it.
-    """
-    kept: list[str] = []
-    for line in said.splitlines():
-        if start := re.match(r"\s*(?:error|cause|Caused by):\s*", line):
-            kept.append(line[start.end() :].rstrip())
-        elif kept and line.startswith("   "):
-            kept[-1] += f" {line.strip()}"
-    return "; ".join(kept) or " ".join(said.split()) or "it said nothing"

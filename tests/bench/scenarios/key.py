@@ -31,9 +31,10 @@ RUNS_EACH = 3
 PROBE = f"""
 import os, time
 from pathlib import Path
+import noxden.sessions.backend
 from noxden.den.resolve import resolve
+from noxden.den.workplace import open_workplace
 from noxden.lock.request import Request
-from noxden.sessions.backend import open_workplace
 
 def key():
     begin = time.perf_counter()
@@ -46,9 +47,10 @@ print("probe", first, second)
 """
 """What a session does for its key, where noxden is loaded as by a noxfile; seconds of two calls."""
 
-EXPORT, EMPTY, KNOWN, REMEMBERED, AGAIN = (
+EXPORT, NEW, EMPTY, KNOWN, REMEMBERED, AGAIN = (
     "uv export alone",
-    "noxden, empty den",
+    "noxden, new den (uv's cache is cold too)",
+    "noxden, memo empty",
     "noxden, interpreter known",
     "noxden, memoized",
     "noxden, memoized, second call in the process",
@@ -125,12 +127,18 @@ class _Prober:
     def attempt(self) -> Mapping[str, Done]:
         """Ask for the key with less and less to find out."""
         shutil.rmtree(self.den, ignore_errors=True)
+        new, _ = self.probe()
+        self.forget("*")
         empty, _ = self.probe()
-        for memo in (self.den / "memo").glob("selection-*"):
-            memo.unlink()
+        self.forget("selection-*")
         known, _ = self.probe()
         remembered, again = self.probe()
-        return {EMPTY: empty, KNOWN: known, REMEMBERED: remembered, AGAIN: again}
+        return {NEW: new, EMPTY: empty, KNOWN: known, REMEMBERED: remembered, AGAIN: again}
+
+    def forget(self, kind: str) -> None:
+        """Remove what the den remembers, of one kind or altogether."""
+        for memo in (self.den / "memo").glob(kind):
+            memo.unlink()
 
     def probe(self) -> tuple[Done, Done]:
         """Run the probe in a new process; the times are those it measured inside."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from noxden.den.bases import is_whole
 from noxden.den.doctor.values import OK, WARNING, Diagnosis
-from noxden.den.inventory import measure_den
-from noxden.den.owners import find_leftovers
+from noxden.den.inventory import collect_leftovers, list_keys, measure_den
 from noxden.den.roots import find_dead_roots, find_live_roots
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _TIGHT = 2 * _GB
 
 def check_remains(den: Den, max_size: int) -> Iterator[Diagnosis]:
     """Left-overs, dead roots, orphaned and broken environments, room."""
-    if leftovers := list(find_leftovers(den.envs)):
+    if leftovers := collect_leftovers(den):
         message = f"{len(leftovers)} left-overs of killed builders"
         yield Diagnosis("remains", WARNING, message, _COLLECT)
     if dead := find_dead_roots(den):
@@ -38,7 +37,7 @@ def check_remains(den: Den, max_size: int) -> Iterator[Diagnosis]:
 
 
 def _check_bases(den: Den) -> Iterator[Diagnosis]:
-    keys = sorted(at.name for at in den.envs.iterdir() if not at.name.startswith("."))
+    keys = list_keys(den)
     for key in keys:
         if not is_whole(den.base(key)):
             message = f"the base environment {key[:12]} is not whole, or its interpreter is gone"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noxden.den.doctor.values import BROKEN, OK, WARNING, Diagnosis
+from noxden.den.doctor.values import OK, WARNING, Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,5 +62,6 @@ def _check_uv(env: Mapping[str, str]) -> Iterator[Diagnosis]:
         message = "UV_LINK_MODE=copy: every base environment is a full copy of uv's cache"
         yield Diagnosis("variables", WARNING, message, "unset UV_LINK_MODE")
     if mode == "symlink":
-        message = "UV_LINK_MODE=symlink: base environments break when uv's cache is pruned"
-        yield Diagnosis("variables", BROKEN, message, "unset UV_LINK_MODE")
+        message = "UV_LINK_MODE=symlink: environments of uv break when its cache is pruned"
+        shielded = f"{message}; noxden's are shielded"
+        yield Diagnosis("variables", WARNING, shielded, "unset UV_LINK_MODE")

@@ -1,0 +1,178 @@
+"""The table ``[tool.noxden]``, what overrides it, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from noxden._config_table import Setting, collect_settings
+from noxden.config import Config, DenConfig, LintConfig, UnitConfig, load_config
+from noxden.den.layout import open_den
+from noxden.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FULL = """
+[tool.noxden]
+sessions = ["unit"]
+[tool.noxden.unit]
+groups = ["test", "extra"]
+python = ["3.11", "3.13"]
+workers = 4
+coverage = true
+[tool.noxden.lint]
+spelling = "typos"
+[tool.noxden.den]
+max-size = "1GB"
+key-env = ["CFLAGS"]
+"""
+
+
+def load(tmp_path: Path, table: str | None, env: Mapping[str, str] | None = None) -> Config:
+    # An underscore in the folder: messages name files as they are.
+    project = tmp_path / "my_project"
+    project.mkdir(exist_ok=True)
+    if table is not None:
+        (project / "pyproject.toml").write_text(table)
+    return load_config(project, {"NOXDEN_DIR": str(tmp_path / "den"), **(env or {})})
+
+
+@pytest.mark.parametrize("text", [None, "", "[project]\nname = 'x'\n", "# noxden is used here\n"])
+def test_a_project_that_says_nothing_gets_the_defaults(text: str | None, tmp_path: Path) -> None:
+    assert load(tmp_path, text) == Config()
+
+
+def test_every_value_of_the_table_is_taken(tmp_path: Path) -> None:
+    assert load(tmp_path, FULL) == Config(
+        sessions=("unit",),
+        unit=UnitConfig(groups=("test", "extra"), python=("3.11", "3.13"), workers=4, coverage=True),
+        lint=LintConfig(spelling="typos"),
+        den=DenConfig(max_size="1GB", key_env=("CFLAGS",)),
+    )
+
+
+def test_what_is_remembered_is_what_was_read(tmp_path: Path) -> None:
+    open_den({"NOXDEN_DIR": str(tmp_path / "den")})
+    first = load(tmp_path, FULL)
+    assert [path.name[:6] for path in (tmp_path / "den" / "memo").iterdir()] == ["config"]
+    assert load(tmp_path, FULL) == first
+    assert load(tmp_path, FULL.replace("1GB", "2GB")).den.max_size == "2GB"
+
+
+def test_reading_the_table_makes_no_den(tmp_path: Path) -> None:
+    load(tmp_path, FULL)
+    assert not (tmp_path / "den").exists()
+
+
+def test_variables_override_the_table(tmp_path: Path) -> None:
+    env = {
+        "NOXDEN_SESSIONS": "lint, unit",
+        "NOXDEN_UNIT_PYTHON": "3.12,3.14",
+        "NOXDEN_UNIT_WORKERS": "2",
+        "NOXDEN_UNIT_COVERAGE": "false",
+        "NOXDEN_LINT_GROUPS": "",
+        "NOXDEN_DEN_MAX_SIZE": "3GB",
+        "NOXDEN_DEN_KEY_ENV": "CC",
+    }
+    found = load(tmp_path, FULL, env)
+    assert found.sessions == ("lint", "unit")
+    assert found.unit == UnitConfig(("test", "extra"), ("3.12", "3.14"), workers=found.unit.workers)
+    assert str(found.unit.workers) == "2"
+    assert found.lint == LintConfig((), spelling="typos")
+    assert found.den == DenConfig("3GB", key_env=("CC",))
+
+
+def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, table, env)
+    return str(caught.value).replace(f"{tmp_path}/my_project/", "")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "[tool.noxden.unit]\nworker = 1\n",
+            "pyproject.toml: unknown key tool.noxden.unit.worker; did you mean workers?",
+        ),
+        (
+            "[tool.noxden.den]\nmax_size = '1GB'\n",
+            "pyproject.toml: unknown key tool.noxden.den.max_size; did you mean max-size?",
+        ),
+        (
+            "[tool.noxden.uint]\n",
+            "pyproject.toml: unknown key tool.noxden.uint; did you mean unit?",
+        ),
+        (
+            "[tool.noxden]\nxyz = 1\n",
+            "pyproject.toml: unknown key tool.noxden.xyz; "
+            "known keys: sessions, lint, unit, packaging, den",
+        ),
+        (
+            "[tool.noxden.unit]\nworkers = 1.5\n",
+            "pyproject.toml: tool.noxden.unit.workers: Expected `int | str`, got `float`",
+        ),
+        (
+            "[tool.noxden.den]\nkey-env = [1]\n",
+            "pyproject.toml: tool.noxden.den.key-env: Expected `str`, got `int` - at `$[0]`",
+        ),
+        ("[tool.noxden.unit]\ngroups = 'test'\n",
+            "pyproject.toml: tool.noxden.unit.groups: Expected `array`, got `str`"),
+        ("[tool]\nnoxden = 1\n", "pyproject.toml: tool.noxden is to be a table, got 1"),
+        ("[tool.noxden]\nunit = 1\n", "pyproject.toml: tool.noxden.unit is to be a table, got 1"),
+        (
+            "[tool.noxden]\nsessions = ['units']\n",
+            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, packaging",
+        ),
+        ("[tool.noxden\n", "pyproject.toml is not TOML: "),
+        ("# noxden\ntool = 1\n", "pyproject.toml: tool is to be a table, got 1"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_table_is_told_by_file_key_and_nearest_name(
+    table: str, message: str, tmp_path: Path
+) -> None:
+    assert wrong(tmp_path, table).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        (
+            "NOXDEN_UNIT_WORKER", "1",
+            "unknown environment variable NOXDEN_UNIT_WORKER; did you mean NOXDEN_UNIT_WORKERS?",
+        ),
+        (
+            "NOXDEN_UNIT_COVERAGE", "often",
+            "environment variable NOXDEN_UNIT_COVERAGE: Expected `bool`, got `str`",
+        ),
+        (
+            "NOXDEN_SESSIONS", "units",
+            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, packaging",
+        ),
+        (
+            "NOXDEN_SESSIONS_X", "unit",
+            "unknown environment variable NOXDEN_SESSIONS_X; did you mean NOXDEN_SESSIONS?",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_variable_is_told_by_its_name(
+    variable: str, value: str, message: str, tmp_path: Path
+) -> None:
+    assert wrong(tmp_path, "", {variable: value}) == message
+
+
+def test_every_setting_says_where_its_value_comes_from() -> None:
+    overrides = {"NOXDEN_UNIT_WORKERS": "2", "NOXDEN_SESSIONS": "lint"}
+    found = collect_settings(FULL.encode(), Path("/x/pyproject.toml"), overrides)
+    by_name = {setting.name: setting for setting in found}
+    assert len(by_name) == len(found) == sum(len(table) for table in Config()[1:]) + 1
+    assert by_name["sessions"] == Setting(
+        "sessions", ("lint",), "environment variable NOXDEN_SESSIONS"
+    )
+    assert by_name["unit.workers"].source == "environment variable NOXDEN_UNIT_WORKERS"
+    assert by_name["den.max-size"] == Setting("den.max-size", "1GB", "pyproject.toml")
+    assert by_name["den.max-age"] == Setting("den.max-age", "30d", "default")
+    assert by_name["lint.groups"].source == "default"
