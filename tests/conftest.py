@@ -159,7 +159,7 @@ def project(tmp_path: Path, env: dict[str, str], common: Path) -> MakeProject:
     def make(
         dependencies: Sequence[str] = (),
         *,
-        groups: Mapping[str, Sequence[str]] = {},  # noqa: B006 - not changed
+        groups: Mapping[str, Sequence[str]] = {},
         package: bool = False,
         python: str = ">=3.11",
         more: str = "",

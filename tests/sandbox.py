@@ -188,7 +188,7 @@ def make_wheel(
     folder: Path,
     name: str,
     version: str = "1.0",
-    files: Mapping[str, str] = {},  # noqa: B006 - not changed
+    files: Mapping[str, str] = {},
     *,
     requires: Sequence[str] = (),
     entry_points: str = "",
@@ -253,10 +253,10 @@ def serving(folder: Path) -> Iterator[Index]:
     index = Index(folder, "")
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
+        def do_GET(self) -> None:
             self.do_HEAD(with_body=True)
 
-        def do_HEAD(self, *, with_body: bool = False) -> None:  # noqa: N802
+        def do_HEAD(self, *, with_body: bool = False) -> None:
             index.seen.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
             file = folder / name

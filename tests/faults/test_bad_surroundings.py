@@ -151,9 +151,14 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
     assert list((small_disk / "envs").iterdir()) == []
 
 
-def test_a_uv_that_is_not_there_is_said(sample: Sample, nox: RunNox, env: dict[str, str], quick_den: Path) -> None:
+def test_a_uv_that_is_not_there_is_said(
+    sample: Sample, nox: RunNox, env: dict[str, str], quick_den: Path
+) -> None:
     ran = nox(sample, env=env | {"UV": "/nowhere/uv"}, den=quick_den)
-    assert error_of(ran) == "UV=/nowhere/uv names no program; unset it or name a uv binary (exit code 3)"
+    assert (
+        error_of(ran)
+        == "UV=/nowhere/uv names no program; unset it or name a uv binary (exit code 3)"
+    )
 
 
 OLD_UV = """#!/bin/sh
@@ -163,7 +168,7 @@ exit 2
 """
 
 
-def test_a_uv_that_is_too_old_is_said(  # noqa: PLR0913
+def test_a_uv_that_is_too_old_is_said(
     sample: Sample, nox: RunNox, env: dict[str, str], quick_den: Path, tmp_path: Path
 ) -> None:
     old = tmp_path / "old-uv"

@@ -161,7 +161,7 @@ def wait_for(file: Path) -> None:
 
 
 @pytest.mark.parametrize("whom", ["the whole terminal", "nox alone"])
-def test_ctrl_c_during_a_build_leaves_nothing_half(  # noqa: PLR0913
+def test_ctrl_c_during_a_build_leaves_nothing_half(
     whom: str,
     sample: Sample,
     nox: RunNox,

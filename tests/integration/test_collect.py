@@ -209,3 +209,15 @@ def test_sizes_count_a_hard_linked_file_once_in_the_den(
     [entry] = inventory.bases
     assert entry.shared["six"] > 30_000
     assert inventory.total < inventory.uv_cache + entry.size - 20_000
+
+
+@pytest.mark.usefixtures("own")
+def test_a_base_never_consists_of_links_into_the_cache_that_gc_empties(
+    sample: Sample, env: dict[str, str]
+) -> None:
+    sample.write("uv.toml", 'link-mode = "symlink"')
+    env["UV_LINK_MODE"] = "symlink"
+
+    base = make(sample, env, SIX, "a").environment.base
+
+    assert not next(base.glob("lib/python*/site-packages/six.py")).is_symlink()

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from noxden.den.fingerprint import read_isolation
 from noxden.den.prepare import Prepared, prepare
 from noxden.den.workplace import open_workplace
 from noxden.errors import NoxdenError
@@ -451,13 +452,13 @@ def local_package(folder: Path, name: str, *, backend: str = "uv_build") -> Path
 @pytest.mark.parametrize("editable", [True, False])
 @pytest.mark.parametrize("backend", ["uv_build", "setuptools"])
 @pytest.mark.parametrize("layered", [True, False])
-def test_a_change_in_a_path_source_is_noticed(  # noqa: PLR0913
+def test_a_change_in_a_path_source_is_noticed(
     editable: bool,
     layered: bool,
     backend: str,
     project: MakeProject,
     env: dict[str, str],
-    tmp_path: Path,  # noqa: FBT001
+    tmp_path: Path,
 ) -> None:
     other = local_package(tmp_path / "other place", "other", backend=backend)
     source = f'[tool.uv.sources]\nother = {{ path = "../other place", editable = {str(editable).lower()} }}\n'
@@ -1079,10 +1080,90 @@ def test_a_base_whose_files_were_cut_short_by_a_power_loss_is_built_again(
     (base / ".boot").write_text("another boot")
     assert not session.prepare(groups=("test",)).built_base
     assert (base / ".boot").read_text() != "another boot"
-    (base / ".boot").write_text("another boot")
-    module = next(base.glob("lib/python*/site-packages/attr/__init__.py"))
-    module.unlink()
-    module.write_text("")
-    again = session.prepare(groups=("test",))
-    assert (again.built_base, again.reused) == (True, True)
+    attrs = next(base.glob("lib/python*/site-packages/attrs-*.dist-info"))
+    for file, content in (
+        (attrs.parent / "attr" / "__init__.py", b""),
+        (attrs.parent / "attr" / "py.typed", None),
+        (attrs / "RECORD", b""),
+        (attrs / "RECORD", bytes(100)),
+    ):
+        (base / ".boot").write_text("another boot")
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_bytes(content)
+        again = session.prepare(groups=("test",))
+        assert (again.built_base, again.reused) == (True, True), file
     assert session.python("import attr; print(attr.__name__)") == "attr"
+
+
+def test_a_base_that_is_not_what_was_selected_is_never_published(
+    project: MakeProject, fresh: dict[str, str], fresh_den: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands in for a uv cache in which metadata was cut short (uv does not sync it)."""
+    from noxden.tools.uv import Uv
+
+    real = Uv.__call__
+
+    def losing(self: Uv, *args: str | Path, **options: Any) -> Any:
+        done = real(self, *args, **options)
+        if args[:2] == ("pip", "sync"):
+            site = Path(args[-1]).parent
+            metadata = next(site.glob("lib/python*/site-packages/attrs-*.dist-info/METADATA"))
+            metadata.unlink()
+            metadata.write_text("")
+        return done
+
+    monkeypatch.setattr(Uv, "__call__", losing)
+    with pytest.raises(NoxdenError) as caught:
+        Session(project(["attrs==25.4.0"]), fresh).prepare()
+    assert str(caught.value) == (
+        "uv installed attrs without metadata, the lock selects 25.4.0; run: noxden doctor"
+    )
+    assert bases(fresh_den) == []
+
+
+def test_build_isolation_may_be_switched_off_for_all(
+    project: MakeProject, env: dict[str, str]
+) -> None:
+    sample = project(["setuptools"], package=True, more="[tool.uv]\nno-build-isolation = true\n")
+    sample.edit("pyproject.toml", '["uv_build"]', '["setuptools"]')
+    sample.edit("pyproject.toml", '"uv_build"', '"setuptools.build_meta"')
+    session = Session(sample, env)
+    session.prepare()
+    assert session.python("import sample; print(sample.WHO)") == "first"
+    assert read_isolation(open_workplace(sample.path, env)) == ["--no-build-isolation"]
+
+
+WAITING = """
+import noxden, pathlib, time
+
+@noxden.session
+def show(session):
+    pathlib.Path("started").touch()
+    while session.posargs and not pathlib.Path("go").exists():
+        time.sleep(0.05)
+    session.run("python", "-c", "import attr")
+"""
+
+
+def test_an_environment_in_which_a_session_runs_is_not_rebuilt_under_it(
+    project: MakeProject, env: dict[str, str]
+) -> None:
+    sample = project(["attrs"], noxfile=WAITING)
+    words = [sys.executable, "-m", "nox"]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*words, "--", "wait"], cwd=sample.path, env=env, **pipes) as first:
+        while not (sample.path / "started").exists():
+            assert first.poll() is None
+        sample.edit("pyproject.toml", "['attrs']", "['attrs', 'six']")
+        sample.lock()
+        with subprocess.Popen(words, cwd=sample.path, env=env, **pipes) as second:
+            assert second.stdout is not None
+            said = [second.stdout.readline() for _ in range(2)]
+            while "waiting" not in said[-1] and len(said) < 5:
+                said.append(second.stdout.readline())
+            assert f"waiting for another session that runs in {sample.path}/.nox/show" in said[-1]
+            (sample.path / "go").touch()
+            assert first.wait() == 0
+            assert second.wait() == 0
+            assert "show: +six " in second.stdout.read()

@@ -179,7 +179,7 @@ def test_the_format_of_the_key_counts(made: list[Row]) -> None:
 
 
 @given(rows(), rows(), settings, settings, variables, variables)
-def test_there_are_changes_to_tell_exactly_when_the_keys_differ(  # noqa: PLR0913
+def test_there_are_changes_to_tell_exactly_when_the_keys_differ(
     one: list[Row],
     other: list[Row],
     build: dict[str, object],

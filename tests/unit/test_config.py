@@ -48,7 +48,9 @@ def test_a_project_that_says_nothing_gets_the_defaults(text: str | None, tmp_pat
 def test_every_value_of_the_table_is_taken(tmp_path: Path) -> None:
     assert load(tmp_path, FULL) == Config(
         sessions=("unit",),
-        unit=UnitConfig(groups=("test", "extra"), python=("3.11", "3.13"), workers=4, coverage=True),
+        unit=UnitConfig(
+            groups=("test", "extra"), python=("3.11", "3.13"), workers=4, coverage=True
+        ),
         lint=LintConfig(spelling="typos"),
         den=DenConfig(max_size="1GB", key_env=("CFLAGS",)),
     )

@@ -133,7 +133,9 @@ MOUNTS = r"""
         ("/mnt/tab\tand\\slash/den", "/mnt/tab\tand\\slash", "tmpfs"),
     ],
 )
-def test_a_path_lies_on_the_mount_that_is_nearest_above_it(path: str, point: str, kind: str) -> None:
+def test_a_path_lies_on_the_mount_that_is_nearest_above_it(
+    path: str, point: str, kind: str
+) -> None:
     mount = find_mount(Path(path), MOUNTS)
     assert mount is not None
     assert (mount.point, mount.kind) == (point, kind)
@@ -479,7 +481,11 @@ def test_a_folder_outside_of_a_repository_has_no_head(tmp_path: Path) -> None:
     from noxden.tools.git import describe_head
 
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
-    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    env = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CEILING_DIRECTORIES": str(tmp_path.parent),
+    }
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     assert describe_head(tmp_path, env) == ""
@@ -490,3 +496,20 @@ def test_a_folder_outside_of_a_repository_has_no_head(tmp_path: Path) -> None:
     assert describe_head(tmp_path, env) == f"{commit} []"
     run([*git, "tag", "v1"], cwd=tmp_path, env=env)
     assert describe_head(tmp_path, env) == f"{commit} ['v1']"
+
+
+# Where uv keeps interpreters
+
+
+@pytest.mark.parametrize(
+    ("env", "folder"),
+    [
+        ({"UV_PYTHON_INSTALL_DIR": "/p"}, "/p"),
+        ({"XDG_DATA_HOME": "/d"}, "/d/uv/python"),
+        ({"HOME": "/h"}, "/h/.local/share/uv/python"),
+    ],
+)
+def test_the_interpreters_that_uv_downloads_are_watched(env: dict[str, str], folder: str) -> None:
+    from noxden.den.resolve import _managed_pythons
+
+    assert _managed_pythons(env) == folder

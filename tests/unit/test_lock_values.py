@@ -31,7 +31,9 @@ def selected(entry: str) -> Selection:
 
 
 def test_a_wheel_is_named_by_its_file_and_its_hash() -> None:
-    (found,) = select(render([Row(name="six", version="1.0", tags=("py3-none-any",))]), interpreter()).artifacts
+    (found,) = select(
+        render([Row(name="six", version="1.0", tags=("py3-none-any",))]), interpreter()
+    ).artifacts
     digest = sha256("six-1.0-py3-none-any.whl ")
     assert found.canonical == {
         "name": "six",
@@ -144,7 +146,9 @@ def test_the_closure_id_is_the_hash_of_the_canonical_selection() -> None:
 
 
 def test_a_pylock_that_is_no_toml_says_what_to_run() -> None:
-    with pytest.raises(UsageError, match=r"^uv exported a pylock.toml that cannot be read \(.*\); run: uv lock$"):
+    with pytest.raises(
+        UsageError, match=r"^uv exported a pylock.toml that cannot be read \(.*\); run: uv lock$"
+    ):
         read_pylock("packages = [", TAGS, sdists=True)
 
 
@@ -334,7 +338,10 @@ def test_the_most_local_setting_wins(tmp_path: Path) -> None:
 
 
 def test_uv_toml_hides_the_table_of_pyproject(tmp_path: Path) -> None:
-    files = {"pyproject__toml": "[tool.uv]\nno-binary = true\n", "uv__toml": "no-build-isolation = true\n"}
+    files = {
+        "pyproject__toml": "[tool.uv]\nno-binary = true\n",
+        "uv__toml": "no-build-isolation = true\n",
+    }
     project = read_project(write(tmp_path, uv__lock="", **files))
     assert collect_build_settings(project, [], {}) == {"no-build-isolation": True}
 
@@ -405,5 +412,8 @@ def test_a_program_that_is_no_interpreter_is_named(tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho hello\n")
     program.chmod(0o755)
-    with pytest.raises(InfrastructureError, match=re.escape(f"{program} answered 'hello\\n' when asked who it is; reinstall it")):
+    with pytest.raises(
+        InfrastructureError,
+        match=re.escape(f"{program} answered 'hello\\n' when asked who it is; reinstall it"),
+    ):
         probe_interpreter(program, os.environ)

@@ -43,7 +43,10 @@ def test_an_unexpected_code_shows_command_code_and_both_streams() -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     with pytest.raises(ProgramError) as caught:
         python(code)
-    assert str(caught.value) == f"`{sys.executable} -c '{code.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}'` ended with code 3:\nout\nerr"
+    assert (
+        str(caught.value)
+        == f"`{sys.executable} -c '{code.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}'` ended with code 3:\nout\nerr"
+    )
     assert caught.value.exit_code == 3
     assert python(code, expect=(0, 3)).returncode == 3
 

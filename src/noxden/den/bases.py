@@ -82,7 +82,11 @@ def is_whole(base: Path) -> bool:
     boot = boot_id()
     if boot == "unknown" or _read(base / ".boot") == boot:
         return True
-    if any(_is_short(base, *record) for record in iterate_records(base)):
+    try:
+        if any(_is_short(base, *record) for record in iterate_records(base)):
+            return False
+    except (OSError, ValueError, csv.Error):
+        # The list of the files is itself a file that can be lost.
         return False
     _write_boot(base)
     return True
@@ -96,6 +100,8 @@ def iterate_records(base: Path, info: str = "*.dist-info") -> Iterator[tuple[Pat
     """
     for record in sorted(base.glob(f"lib/python*/site-packages/{info}/RECORD")):
         root = record.parent.parent
+        if not record.stat().st_size:
+            yield record, "", "1"
         with record.open(encoding="utf-8", newline="") as file:
             for name, digest, size in csv.reader(file):
                 path = Path(os.path.normpath(root / name))
@@ -148,7 +154,9 @@ def _check_metadata(site: Path, resolution: Resolution) -> None:
     found_here = [found for found in distributions(path=[str(site)]) if found.metadata["Name"]]
     # Old metadata spells versions as it likes (2023.01), the lock only one way (2023.1).
     installed = {
-        canonicalize_name(found.name): canonicalize_version(found.version, strip_trailing_zero=False)
+        canonicalize_name(found.name): canonicalize_version(
+            found.version, strip_trailing_zero=False
+        )
         for found in found_here
     }
     for package in (resolution.document or {})["selection"]:

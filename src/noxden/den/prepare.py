@@ -17,6 +17,7 @@ from noxden.den.fingerprint import compute_fingerprint, read_isolation
 from noxden.den.locks import hold_use
 from noxden.den.resolve import resolve
 from noxden.den.worktrees import WorktreeEnvironment, read_record
+from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     from noxden.lock.request import Request
 
 __all__ = ["Prepared", "prepare"]
+
+
+_REASONS = {
+    "fingerprint": "the project's metadata changed",
+    "location": "the checkout was moved",
+    "layered": "layers were switched on or off",
+    "base": "the den was moved",
+}
+"""Why an environment of the same key is not current, by the field of its identity."""
 
 
 class Prepared(NamedTuple):
@@ -102,29 +112,40 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
     lock = hold_use(place.den.locks / f"worktree-{_name(location)}.lock")
     held.append(lock)
     reason, packages = "", 0
-    if not environment.is_current(allow_extra=allow_extra):
+    # Giving the exclusive lock up for the shared one lets others in between, hence the loop.
+    while not environment.is_current(allow_extra=allow_extra):
         _lock_for_rebuild(lock, location, say)
         if not environment.is_current(allow_extra=allow_extra):
-            old = read_record(location)
-            document = _document(place, request, resolution, layered=layered)
-            reason = _explain(place.den, old, document, environment)
-            packages = len(document.get("selection", ()))
-            if layered:
-                # The root comes before the record that makes it live: see den/roots.py.
-                _add_root(place.den, environment)
-                environment.build(place, resolution, read_isolation(place))
-                _drop_root(place.den, old, environment)
-            else:
-                _sync(place, request, resolution, environment)
+            reason, packages = _build(place, request, resolution, environment)
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
-    elif layered:
+    if layered and not reason:
         # A den that was emptied has lost the root.
         _add_root(place.den, environment)
     return Prepared(
         environment, resolution, not reason, built, reason, time.perf_counter() - start,
         packages, warnings, tuple(descriptor for descriptor in held if descriptor is not None),
     )  # fmt: skip
+
+
+def _build(
+    place: Workplace, request: Request, resolution: Resolution, environment: WorktreeEnvironment
+) -> tuple[str, int]:
+    """Build ``environment``, which this process has to itself: why, and with how many packages."""
+    old = read_record(environment.location)
+    document = _document(place, request, resolution, layered=environment.layered)
+    reason = _explain(place.den, old, document, environment)
+    if environment.layered:
+        # The root comes before the record that makes it live: see den/roots.py.
+        _add_root(place.den, environment)
+        environment.build(place, resolution, read_isolation(place))
+        _drop_root(place.den, old, environment)
+    else:
+        _sync(place, request, resolution, environment)
+    if not environment.is_current(allow_extra=True):
+        message = f"{environment.location} changes while it is made; who else writes there?"
+        raise InfrastructureError(message)
+    return reason, len(document.get("selection", ()))
 
 
 def _take_wheels(resolution: Resolution, wheels: Mapping[str, Path]) -> Resolution:
@@ -175,15 +196,9 @@ def _explain(
     if not isinstance(old, dict):
         return "new environment"
     if old.get("key") == environment.key:
-        if old.get("fingerprint") != environment.fingerprint:
-            return "the project's metadata changed"
-        if old.get("location") != str(environment.location):
-            return "the checkout was moved"
-        if old.get("layered") != environment.layered:
-            return "now in layers" if environment.layered else "no longer in layers"
-        if old.get("base") != str(environment.base):
-            return "the den was moved"
-        return "packages were installed beside the locked ones, or it was damaged"
+        now = environment.identity
+        changed = (why for field, why in _REASONS.items() if old.get(field) != now[field])
+        return next(changed, "packages were installed beside the locked ones, or it was damaged")
     from noxden.lock.changes import compute_changes
 
     before = read_document(den.base(str(old.get("key"))))

@@ -16,7 +16,6 @@ from noxden.lock.project import BUILD_VARIABLES, read_user_pins, read_user_setti
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from noxden.den.layout import Den
     from noxden.lock.project import Project

@@ -49,7 +49,7 @@ class WorktreeEnvironment(NamedTuple):
         With ``allow_extra`` packages that a session installed beside may stay (nox -r).
         """
         record = read_record(self.location)
-        if record.get("environment") != self._identity():
+        if record.get("environment") != self.identity:
             return False
         if not os.path.exists(self.location / "bin" / "python"):  # noqa: PTH110 - warm path
             return False
@@ -87,10 +87,12 @@ class WorktreeEnvironment(NamedTuple):
 
     def write_record(self) -> None:
         """Say that the environment is complete, and what it is."""
-        record = {"environment": self._identity(), "entries": _entries(self.site)}
+        record = {"environment": self.identity, "entries": _entries(self.site)}
         (self.location / RECORD).write_text(json.dumps(record), "utf-8")
 
-    def _identity(self) -> dict[str, object]:
+    @property
+    def identity(self) -> dict[str, object]:
+        """What its record says it is; a record that says anything else is out of date."""
         return {
             "format": _FORMAT,
             "location": str(self.location),
@@ -127,7 +129,7 @@ def _render_pth(base_site: Path) -> str:
 
 
 def refresh_words(resolution: Resolution) -> list[str]:
-    """Make uv build the packages anew that are not editable: its cache looks at pyproject.toml only."""
+    """Make uv build anew what is not editable: its cache looks at pyproject.toml only."""
     return [
         word
         for name, _, editable in resolution.local

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _ADVICE = {
     "No space left on device": "free space, then run again",
     "Disk quota exceeded": "free space, then run again",
-    "Network connectivity is disabled": "run once with a network (NOXDEN_OFFLINE and UV_OFFLINE unset)",
+    "Network connectivity is disabled": "run once without NOXDEN_OFFLINE and UV_OFFLINE",
     "Hash mismatch": "find out who changed the file, then run: uv lock --refresh",
     "Failed to fetch": "make sure that the index can be reached, then run again",
     "Failed to download": "make sure that the index can be reached, then run again",

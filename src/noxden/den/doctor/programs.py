@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from noxden.den.doctor.values import BROKEN, OK, WARNING, Diagnosis
 from noxden.den.layout import compute_den_directory
 from noxden.den.resolve import Workplace, find_interpreter
-from noxden.errors import InterpreterMissingError
-from noxden.errors import NoxdenError
+from noxden.errors import InterpreterMissingError, NoxdenError
 from noxden.lock.project import read_project
 from noxden.tools.process import run
 from noxden.tools.uv import Uv
