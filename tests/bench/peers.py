@@ -20,9 +20,11 @@ __all__ = [
     "NOX_BLIND",
     "NOX_UV",
     "NOX_UV_BLIND",
+    "STRICT_FLOOR",
+    "TOX_UV",
+    "UV_RUN",
     "Peer",
 ]
-__all__ += ["TOX_UV", "UV_RUN"]
 
 Files = dict[str, str]
 
@@ -97,6 +99,18 @@ FLOOR = Peer(
     build_command=_nox(),
 )
 """What nox costs when a session does nothing at all; nobody who starts nox can be faster."""
+
+STRICT_FLOOR = Peer(
+    name="nox no-op, no uv asked",
+    toolbox="nox",
+    render_files=_noxfile(
+        "import nox\nimport nox.virtualenv\n\nnox.virtualenv.OPTIONAL_VENVS = {}",
+        "nox.session(python=False)",
+        "pass",
+    ),
+    build_command=_nox(),
+)
+"""nox asks uv for its version before the first session; this floor does without, as noxden does."""
 
 FLOOR_WITH_COMMAND = Peer(
     name="nox no-op + command",

@@ -130,7 +130,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", folder]
+    words = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(folder)]
     if subprocess.run(words, check=False, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     yield folder

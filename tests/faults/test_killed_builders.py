@@ -84,7 +84,7 @@ def assert_a_run_mends_everything(sample: Sample, nox: RunNox, den: Path) -> Non
         '"pip install"*--editable*',
     ],
 )
-def test_a_builder_that_is_killed_leaves_nothing_that_is_used(  # noqa: PLR0913
+def test_a_builder_that_is_killed_leaves_nothing_that_is_used(
     pattern: str,
     moment: str,
     sample: Sample,
@@ -122,7 +122,7 @@ prepare(open_workplace(here, os.environ), Request(), here / ".nox" / "show")
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_builder_that_is_killed_around_the_rename_leaves_a_whole_base_or_none(
-    after: bool,  # noqa: FBT001
+    after: bool,
     sample: Sample,
     nox: RunNox,
     env: dict[str, str],

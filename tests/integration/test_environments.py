@@ -40,14 +40,14 @@ class Session:
         cwd: Path | None = None,
         layered: bool = True,
         allow_extra: bool = False,
-        **request: object,
+        **request: Any,
     ) -> Prepared:
         self.said.clear()
         place = open_workplace(cwd or self.sample.path, self.env)
         self.location.parent.mkdir(parents=True, exist_ok=True)
         prepared = prepare(
             place,
-            Request(**request),  # type: ignore[arg-type]
+            Request(**request),
             self.location,
             layered=layered,
             allow_extra=allow_extra,
@@ -57,7 +57,7 @@ class Session:
             os.close(descriptor)
         return prepared
 
-    def python(self, code: str, check: bool = True) -> str:  # noqa: FBT001, FBT002
+    def python(self, code: str, check: bool = True) -> str:  # noqa: FBT002
         return run(
             [self.location / "bin" / "python", "-c", code],
             cwd=self.sample.path,
@@ -247,11 +247,11 @@ def test_a_session_that_stops_being_layered_says_so(
 ) -> None:
     session = Session(project(["attrs"]), env)
     session.prepare()
-    assert session.prepare(layered=False).reason == "no longer in layers"
+    assert session.prepare(layered=False).reason == "layers were switched on or off"
     assert Path(session.python("import attr; print(attr.__file__)")).is_relative_to(
         session.location
     )
-    assert session.prepare().reason == "now in layers"
+    assert session.prepare().reason == "layers were switched on or off"
     assert not Path(session.python("import attr; print(attr.__file__)")).is_relative_to(
         session.location
     )
@@ -583,7 +583,7 @@ def test_extras_of_the_project_are_installed(project: MakeProject, env: dict[str
     ],
 )  # fmt: skip
 def test_what_the_project_does_not_have_is_named_with_the_next_step(
-    asked: dict[str, tuple[str, ...]], message: str, project: MakeProject, env: dict[str, str]
+    asked: dict[str, Any], message: str, project: MakeProject, env: dict[str, str]
 ) -> None:
     sample = project(["attrs"], package=True)
     with pytest.raises(NoxdenError) as caught:
@@ -779,7 +779,7 @@ def test_data_files_of_a_session_are_not_written_through_into_the_base(
         make_wheel(index.folder, "kernel", version, files)
     session = Session(project(["kernel==1.0"], more=index.setting), fresh)
     session.prepare()
-    words = ["--python", session.location, "--index", f"{index.url}/simple", "kernel==2.0"]
+    words = ["--python", str(session.location), "--index", f"{index.url}/simple", "kernel==2.0"]
     run(["uv", "pip", "install", *words], cwd=session.sample.path, env=fresh)
     base = next((fresh_den / "envs").iterdir()) / "share/jupyter/kernels/mine"
     own = session.location / "share/jupyter/kernels/mine"
@@ -935,7 +935,7 @@ def test_requirements_that_the_lock_leaves_unmet_are_a_warning(
     "folder", ["with some spaces", "ümlaut-λ-目录", "x" * 200, "it's #1 [100%] & co;"]
 )
 def test_folders_may_have_any_name(
-    folder: str, project: MakeProject, env: dict[str, str], den: Path, tmp_path: Path, nox: RunNox
+    folder: str, project: MakeProject, den: Path, tmp_path: Path, nox: RunNox
 ) -> None:
     from tests.conftest import make_den
 

@@ -130,10 +130,9 @@ def rows(draw: st.DrawFn) -> list[Row]:
         foreign = draw(st.lists(st.sampled_from(FOREIGN), unique=True, max_size=4))
         fitting = draw(st.lists(st.sampled_from(FITTING), unique=True, max_size=3))
         sdist = draw(st.booleans())
-        if not (fitting or sdist):
-            # Only what markers leave out may be impossible to install here.
-            if marker in TRUE_MARKERS or not foreign:
-                fitting = ["py3-none-any"]
+        # Only what markers leave out may be impossible to install here.
+        if not (fitting or sdist) and (marker in TRUE_MARKERS or not foreign):
+            fitting = ["py3-none-any"]
         made.append(
             Row(
                 name=name,

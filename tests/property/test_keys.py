@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from noxden.lock import keys
 from noxden.lock.changes import compute_changes
-from noxden.lock.interpreter import Interpreter
 from noxden.lock.keys import EnvironmentDocument, compute_document
 from noxden.lock.selection import select
 from tests.property.strategies import (
@@ -22,6 +23,9 @@ from tests.property.strategies import (
     rows,
     versions,
 )
+
+if TYPE_CHECKING:
+    from noxden.lock.interpreter import Interpreter
 
 some_rows = rows().filter(lambda made: any(row.is_selected for row in made))
 settings = st.dictionaries(

@@ -44,5 +44,10 @@ def test_the_order_and_number_of_names_does_not_change_what_is_asked_of_uv(
         random.shuffle(mixed)  # type: ignore[attr-defined]
         return tuple(mixed)
 
-    other = SessionOptions(*(shuffled(part) for part in made[:4]))
+    other = SessionOptions(
+        shuffled(made.groups),
+        shuffled(made.only_groups),
+        shuffled(made.extras),
+        shuffled(made.packages),
+    )
     assert other.request("3.12").selectors == made.request("3.12").selectors

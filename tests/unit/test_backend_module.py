@@ -6,13 +6,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import nox.virtualenv
-import pytest
 
 from noxden.sessions import backend
 from noxden.sessions.backend import BACKEND, DenEnvironment, register_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_registering_twice_changes_nothing() -> None:

@@ -25,7 +25,7 @@ from noxden.errors import InfrastructureError, SafetyError
 from tests.sandbox import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Where the den is
 
@@ -216,7 +216,7 @@ def test_what_a_process_that_ended_was_building_is_a_left_over(tmp_path: Path) -
     assert [path.name for path in find_leftovers(tmp_path)] == [name]
 
 
-LEFT_OVERS = {
+LEFT_OVERS: dict[str, Callable[[], str]] = {
     "another process of that number": lambda: name_of(os.getpid(), start="1"),
     "nonsense": lambda: ".building-nonsense",
     "no number": lambda: ".building-a-b-c-d",
@@ -320,9 +320,9 @@ def test_trying_a_lock_tells_whether_it_is_held(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_opened_is_an_error_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "x.lock").mkdir()
-    with pytest.raises(InfrastructureError, match=re.escape(f"cannot lock {tmp_path}/x.lock: ")):
-        with exclusive(tmp_path / "x.lock"):
-            pytest.fail("it was locked")
+    told = re.escape(f"cannot lock {tmp_path}/x.lock: ")
+    with pytest.raises(InfrastructureError, match=told), exclusive(tmp_path / "x.lock"):
+        pytest.fail("it was locked")
 
 
 def test_many_use_a_base_and_nobody_deletes_it_meanwhile(tmp_path: Path) -> None:
@@ -434,8 +434,11 @@ def test_an_entry_that_appears_while_waiting_for_the_lock_is_taken(tmp_path: Pat
         calls.append(entry)
         return len(calls) > 1
 
+    def build(_sibling: Path) -> None:
+        pytest.fail("it was built")
+
     lock = tmp_path / "locks" / "one.lock"
-    assert not publish(tmp_path / "e" / "one", lock=lock, is_whole=look, build=pytest.fail)
+    assert not publish(tmp_path / "e" / "one", lock=lock, is_whole=look, build=build)
 
 
 # Memos

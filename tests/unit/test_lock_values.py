@@ -87,7 +87,7 @@ def test_a_commit_of_a_repository_is_an_artifact() -> None:
         ("https://h/x-1.0%2Bcpu-py3-none-any.whl", "x-1.0+cpu-py3-none-any.whl", False),
     ],
 )
-def test_an_archive_by_url_is_an_artifact(url: str, file: str, built: bool) -> None:  # noqa: FBT001
+def test_an_archive_by_url_is_an_artifact(url: str, file: str, built: bool) -> None:
     (found,) = selected(
         f'name = "x"\nversion = "1.0"\narchive = {{ url = "{url}", subdirectory = "s", '
         f'hashes = {{ sha256 = "aa" }} }}\n'
@@ -153,9 +153,7 @@ def test_a_pylock_that_is_no_toml_says_what_to_run() -> None:
 
 
 def test_lines_of_a_form_that_uv_does_not_write_are_kept_for_the_parser() -> None:
-    text = "\n".join(
-        ['wheels = [{ url = "x-1.0-cp39-cp39-win32.whl" }]', '    { url = "odd.whl" },', "]"]
-    )
+    text = 'wheels = [{ url = "x-1.0-cp39-cp39-win32.whl" }]\n    { url = "odd.whl" },\n]'
     assert drop_foreign_wheels(text, TAGS) == text
 
 

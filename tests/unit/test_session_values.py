@@ -116,6 +116,7 @@ def test_every_class_of_error_has_an_exit_code_of_its_own() -> None:
     codes = {kind.__name__: kind.exit_code for kind in found}
     assert codes == {
         "InfrastructureError": 3,
+        "InterpreterMissingError": 3,
         "NoxdenError": 70,
         "SafetyError": 4,
         "UsageError": 2,
@@ -128,7 +129,7 @@ def test_every_name_of_the_api_is_there_and_no_other() -> None:
     assert sorted(noxden.__all__) == noxden.__all__
     assert all(callable(getattr(noxden, name)) for name in noxden.__all__)
     with pytest.raises(AttributeError, match="module 'noxden' has no attribute 'sesion'"):
-        _ = noxden.sesion  # type: ignore[attr-defined]
+        _ = noxden.sesion
 
 
 def test_the_markers_are_known_to_pytest(pytestconfig: pytest.Config) -> None:

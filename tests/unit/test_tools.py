@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -43,10 +44,8 @@ def test_an_unexpected_code_shows_command_code_and_both_streams() -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     with pytest.raises(ProgramError) as caught:
         python(code)
-    assert (
-        str(caught.value)
-        == f"`{sys.executable} -c '{code.replace(chr(39), chr(39) + chr(34) + chr(39) + chr(34) + chr(39))}'` ended with code 3:\nout\nerr"
-    )
+    command = shlex.join([sys.executable, "-c", code])
+    assert str(caught.value) == f"`{command}` ended with code 3:\nout\nerr"
     assert caught.value.exit_code == 3
     assert python(code, expect=(0, 3)).returncode == 3
 
