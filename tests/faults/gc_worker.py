@@ -66,7 +66,7 @@ class Worker:
         key = self.random.choice(KEYS)
         held = self.prepare(key)
         environment = WorktreeEnvironment(
-            self.location, self.den.base(key), key, "3.12", "", layered=True
+            self.location, self.den.base(key), key, "3.12", "", "", layered=True
         )
         self.location.mkdir(exist_ok=True)
         _add_root(self.den, environment)

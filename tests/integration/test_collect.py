@@ -22,6 +22,7 @@ from noxden.lock.request import Request
 from noxden.tools.uv import Uv
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from noxden.den.prepare import Prepared
@@ -133,9 +134,9 @@ def test_a_root_is_there_before_the_environment_counts(
     seen: list[int] = []
     write = worktrees.WorktreeEnvironment.write_record
 
-    def look_first(self: worktrees.WorktreeEnvironment) -> None:
+    def look_first(self: worktrees.WorktreeEnvironment, scripts: Sequence[str] = ()) -> None:
         seen.append(len(list(own.uses.glob("*.roots/*"))))
-        write(self)
+        write(self, scripts)
 
     monkeypatch.setattr(worktrees.WorktreeEnvironment, "write_record", look_first)
     make(sample, env, SIX, "a")

@@ -117,9 +117,9 @@ def _changes(
     if old.get("fingerprint") != fingerprint:
         yield "the project's metadata changed"
     if key == resolution.key and old.get("fingerprint") == fingerprint:
-        label = resolution.interpreter.label
-        stands_on = base if layered else type(base)()
-        environment = WorktreeEnvironment(location, stands_on, key, label, fingerprint, layered)
+        environment = WorktreeEnvironment.plan(
+            location, base if layered else type(base)(), resolution, fingerprint, layered=layered
+        )
         if not environment.is_current(allow_extra=False):
             yield "packages were installed beside the locked ones, or it was damaged"
 

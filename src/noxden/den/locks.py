@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["exclusive", "hold_use", "try_exclusive"]
+__all__ = ["exclusive", "hold_use", "in_turn", "try_exclusive"]
 
 
 @contextlib.contextmanager
@@ -62,6 +62,25 @@ def try_exclusive(path: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Let processes that would do the same thing at once do it one after the other.
+
+    Only to save work: where ``path`` cannot be locked, all go ahead. A plain flock, because
+    importing filelock takes longer than what is mostly waited for.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def hold_use(path: Path, *, on_wait: Callable[[], None] | None = None) -> int | None:

@@ -101,13 +101,9 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
             on_wait=lambda: say(f"waiting for another process that builds {resolution.key[:12]}"),
         )
         base_path, built, warnings = base
-    environment = WorktreeEnvironment(
-        location,
-        base_path,
-        resolution.key,
-        resolution.interpreter.label,
-        compute_fingerprint(place, resolution),
-        layered,
+    fingerprint = compute_fingerprint(place, resolution)
+    environment = WorktreeEnvironment.plan(
+        location, base_path, resolution, fingerprint, layered=layered
     )
     lock = hold_use(place.den.locks / f"worktree-{_name(location)}.lock")
     held.append(lock)
@@ -116,7 +112,7 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
     while not environment.is_current(allow_extra=allow_extra):
         _lock_for_rebuild(lock, location, say)
         if not environment.is_current(allow_extra=allow_extra):
-            reason, packages = _build(place, request, resolution, environment)
+            reason, packages = _build(place, request, resolution, environment, by_sync=not wheels)
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
     if layered and not reason:
@@ -129,7 +125,12 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
 
 
 def _build(
-    place: Workplace, request: Request, resolution: Resolution, environment: WorktreeEnvironment
+    place: Workplace,
+    request: Request,
+    resolution: Resolution,
+    environment: WorktreeEnvironment,
+    *,
+    by_sync: bool,
 ) -> tuple[str, int]:
     """Build ``environment``, which this process has to itself: why, and with how many packages."""
     old = read_record(environment.location)
@@ -138,7 +139,11 @@ def _build(
     if environment.layered:
         # The root comes before the record that makes it live: see den/roots.py.
         _add_root(place.den, environment)
-        environment.build(place, resolution, read_isolation(place))
+        isolation = read_isolation(place)
+        if environment.can_move(old) and not isolation:
+            environment.move(old)
+        else:
+            environment.build(place, request, resolution, isolation=isolation, by_sync=by_sync)
         _drop_root(place.den, old, environment)
     else:
         _sync(place, request, resolution, environment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden.den.locks import in_turn
 from noxden.den.memo import compute_digest, recall, remember
 from noxden.errors import InterpreterMissingError
 from noxden.lock.interpreter import Interpreter
@@ -64,13 +65,28 @@ def resolve(place: Workplace, request: Request, *, complete: bool = False) -> Re
         UsageError: uv.lock is missing, malformed, out of date or does not fit the request.
         InterpreterMissingError: there is no interpreter for it.
     """
-    remembered = _recall_interpreter(place, request.python)
-    if remembered is not None and not complete:
-        found = recall(place.den.memo, "selection", _digest_selection(place, request, remembered))
-        if found is not None:
-            local = tuple((name, path, editable) for name, path, editable in found["local"])
-            return Resolution(found["key"], found["closure"], remembered, local, None, None)
-    return _compute(place, request, remembered)
+    if complete:
+        return _compute(place, request, _recall_interpreter(place, request.python))
+    found = _recall_selection(place, request)
+    if found is not None:
+        return found
+    # Sessions that start together on a cold key would all ask uv the same.
+    turn = compute_digest(request, place.project.digest)
+    with in_turn(place.den.locks / f"selection-{turn[:32]}.lock"):
+        found = _recall_selection(place, request)
+        return found or _compute(place, request, _recall_interpreter(place, request.python))
+
+
+def _recall_selection(place: Workplace, request: Request) -> Resolution | None:
+    """The resolution for ``request``, where its interpreter stands and it is remembered."""
+    interpreter = _recall_interpreter(place, request.python)
+    if interpreter is None:
+        return None
+    found = recall(place.den.memo, "selection", _digest_selection(place, request, interpreter))
+    if found is None:
+        return None
+    local = tuple((name, path, editable) for name, path, editable in found["local"])
+    return Resolution(found["key"], found["closure"], interpreter, local, None, None)
 
 
 def find_interpreter(place: Workplace, request: str | None) -> Interpreter:

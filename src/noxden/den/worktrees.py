@@ -8,20 +8,22 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noxden.den.bases import site_packages
+from noxden.den.bases import read_document, site_packages
 from noxden.tools.complaints import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from noxden.den.resolve import Resolution, Workplace
+    from noxden.lock.request import Request
 
 __all__ = ["RECORD", "WorktreeEnvironment", "read_record", "refresh_words"]
 
 RECORD = "noxden.json"
 """Name of the record in a worktree environment; written last, so without it there is none."""
 
-_FORMAT = 1
+_FORMAT = 2
+_LINKED = ("share", "etc", "include")
 _PTH = "00_noxden_base.pth"
 
 
@@ -33,10 +35,22 @@ class WorktreeEnvironment(NamedTuple):
     key: str
     label: str
     """Short name of its Python, ``3.12``."""
+    python: str
+    """Path and version of the interpreter it is made from."""
     fingerprint: str
     """Digest of what the installs of the checkout's packages depend on."""
     layered: bool = True
     """Whether it stands on the base; otherwise it is a plain venv with everything in it."""
+
+    @classmethod
+    def plan(
+        cls, location: Path, base: Path, resolution: Resolution, fingerprint: str, *, layered: bool
+    ) -> WorktreeEnvironment:
+        """The environment that ``location`` is to be for ``resolution``."""
+        interpreter = resolution.interpreter
+        python = f"{interpreter.executable} {interpreter.version}"
+        label = interpreter.label
+        return cls(location, base, resolution.key, label, python, fingerprint, layered)
 
     @property
     def site(self) -> Path:
@@ -56,39 +70,102 @@ class WorktreeEnvironment(NamedTuple):
         here, made = set(_entries(self.site)), set(record.get("entries", ()))
         return here >= made if allow_extra else here == made
 
-    def build(self, place: Workplace, resolution: Resolution, isolation: Sequence[str]) -> None:
+    def build(
+        self,
+        place: Workplace,
+        request: Request,
+        resolution: Resolution,
+        *,
+        isolation: Sequence[str] = (),
+        by_sync: bool = True,
+    ) -> None:
         """Build it from scratch in place; its record, written last, makes it count.
 
-        ``isolation`` are the uv options by which the project switches build isolation off.
+        ``isolation`` are the uv options by which the project switches build isolation off: such
+        a project is compiled against the base. Without ``by_sync`` the packages are installed
+        from where ``resolution`` says, not from where uv.lock does.
         """
-        at = place.project.root
         (self.location / RECORD).unlink(missing_ok=True)
         self.location.parent.mkdir(parents=True, exist_ok=True)
+        if resolution.local and by_sync and not isolation:
+            self._sync_local(place, request, resolution)
+            scripts = self._stand_on_base()
+        else:
+            self._make_venv(place, resolution)
+            scripts = self._stand_on_base()
+            self._install_local(place, resolution, isolation)
+        self.write_record(scripts)
+
+    def can_move(self, record: Mapping[str, Any]) -> bool:
+        """Whether only the base differs from what ``record`` says, so that it can be moved.
+
+        Packages that a session installed beside stand in the way: they were installed for
+        another base.
+        """
+        old = record.get("environment")
+        if not self.layered or not isinstance(old, dict) or not old.get("base"):
+            return False
+        same = {**old, "key": self.key, "base": str(self.base)} == self.identity
+        return same and _entries(self.site) == record.get("entries")
+
+    def move(self, record: Mapping[str, Any]) -> None:
+        """Put it, as it is, on another base than that of ``record``: no program is started."""
+        (self.location / RECORD).unlink()
+        for name in record.get("scripts", ()):
+            (self.location / "bin" / name).unlink(missing_ok=True)
+        for folder in _LINKED:
+            _unlink_tree(self.location / folder, record["environment"]["base"])
+        self.write_record(self._stand_on_base())
+
+    def write_record(self, scripts: Sequence[str] = ()) -> None:
+        """Say that the environment is complete, what it is, and which scripts are the base's."""
+        record = {"environment": self.identity, "entries": _entries(self.site), "scripts": scripts}
+        (self.location / RECORD).write_text(json.dumps(record), "utf-8")
+
+    def _sync_local(self, place: Workplace, request: Request, resolution: Resolution) -> None:
+        """Make the venv with the packages of the checkout in it, by one call of uv.
+
+        A call for the venv and one for the packages take 90 ms more: the second starts the
+        Python of the venv to learn what it is.
+        """
+        shutil.rmtree(self.location, ignore_errors=True)
+        selected = read_document(self.base).get("selection", ())
+        left_out = [word for package in selected for word in _leave_out(package["name"])]
+        with explained(f"install the project into {self.location}"):
+            place.uv(
+                "sync", "--quiet", "--frozen", "--python", resolution.interpreter.executable,
+                *request.selectors, *refresh_words(resolution), *left_out,
+                cwd=place.project.directory,
+                extra_env={"UV_PROJECT_ENVIRONMENT": str(self.location)},
+            )  # fmt: skip
+
+    def _make_venv(self, place: Workplace, resolution: Resolution) -> None:
         with explained(f"make {self.location}"):
             place.uv(
                 "venv", "--quiet", "--clear", "--force", "--no-project", "--prompt",
                 self.location.name, "--python", resolution.interpreter.executable, self.location,
-                cwd=at,
+                cwd=place.project.root,
             )  # fmt: skip
-        base_site = site_packages(self.base, self.label)
-        (self.site / _PTH).write_text(_render_pth(base_site), "utf-8")
-        _copy_scripts(self.base / "bin", self.location / "bin")
+
+    def _install_local(
+        self, place: Workplace, resolution: Resolution, isolation: Sequence[str]
+    ) -> None:
         if install := _install_words(resolution):
             with explained(f"install the project into {self.location}"):
                 place.uv(
                     "pip", "install", "--quiet", "--no-deps", *isolation,
                     "--python", self.location / "bin" / "python",
-                    *refresh_words(resolution), *install, cwd=at,
+                    *refresh_words(resolution), *install, cwd=place.project.root,
                 )  # fmt: skip
-        for folder in ("share", "etc", "include"):
+
+    def _stand_on_base(self) -> list[str]:
+        """Make the base's packages, commands and data visible; the names of the commands."""
+        base_site = site_packages(self.base, self.label)
+        (self.site / _PTH).write_text(_render_pth(base_site), "utf-8")
+        for folder in _LINKED:
             if (self.base / folder).is_dir():
                 _link_tree(self.base / folder, self.location / folder)
-        self.write_record()
-
-    def write_record(self) -> None:
-        """Say that the environment is complete, and what it is."""
-        record = {"environment": self.identity, "entries": _entries(self.site)}
-        (self.location / RECORD).write_text(json.dumps(record), "utf-8")
+        return _copy_scripts(self.base / "bin", self.location / "bin")
 
     @property
     def identity(self) -> dict[str, object]:
@@ -98,6 +175,7 @@ class WorktreeEnvironment(NamedTuple):
             "location": str(self.location),
             "base": str(self.base),
             "key": self.key,
+            "python": self.python,
             "fingerprint": self.fingerprint,
             "layered": self.layered,
         }
@@ -138,6 +216,10 @@ def refresh_words(resolution: Resolution) -> list[str]:
     ]
 
 
+def _leave_out(name: str) -> tuple[str, str]:
+    return "--no-install-package", name
+
+
 def _install_words(resolution: Resolution) -> list[str]:
     """The packages of the checkout: uv takes a bare folder name for a package of the index."""
     words: list[str] = []
@@ -147,20 +229,23 @@ def _install_words(resolution: Resolution) -> list[str]:
     return words
 
 
-def _copy_scripts(base: Path, target: Path) -> None:
-    """Give the worktree the base's commands.
+def _copy_scripts(base: Path, target: Path) -> list[str]:
+    """Give the worktree the base's commands, and tell their names.
 
     A script of a relocatable environment runs the Python beside it, so a copy runs ours;
     binaries are linked. What every environment has (python, activate) is there already.
     """
+    names = []
     for entry in os.scandir(base):
         goal = target / entry.name
         if os.path.lexists(goal):
             continue
+        names.append(entry.name)
         if entry.is_file() and _is_script(entry.path):
             shutil.copy(entry.path, goal)
         else:
             goal.symlink_to(entry.path)
+    return names
 
 
 def _is_script(path: str) -> bool:
@@ -181,3 +266,12 @@ def _link_tree(source: Path, target: Path) -> None:
             _link_tree(Path(entry.path), goal)
         elif not goal.exists():
             goal.symlink_to(entry.path)
+
+
+def _unlink_tree(folder: Path, base: str) -> None:
+    """Remove the links below ``folder`` that lead into ``base``."""
+    for at, _, files in os.walk(folder):
+        for name in files:
+            path = Path(at, name)
+            if path.is_symlink() and path.readlink().is_relative_to(base):
+                path.unlink()
