@@ -13,5 +13,4 @@ if TYPE_CHECKING:
 @noxden.session(only_groups=["bench"], default=False)
 def bench(session: nox.Session) -> None:
     """Measure noxden and its peers side by side and print medians and ratios."""
-    with session.chdir("tests"):
-        session.run("python", "-m", "bench", *session.posargs)
+    session.run("python", "-m", "tests.bench", *session.posargs)

@@ -1,4 +1,4 @@
-"""The command ``python -m bench``."""
+"""The command ``python -m tests.bench``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _is_good(outcome: Outcome) -> bool:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench",
+        prog="python -m tests.bench",
         description="Measure noxden and its peers side by side on this machine.",
     )
     parser.add_argument(

@@ -62,7 +62,7 @@ REFUSING = Kind("", lambda _, __: (), add_options)
         ("", False, ""),
     ],
 )
-def test_other_words_are_passed_on_in_their_order(words: str, coverage: bool, rest: str) -> None:  # noqa: FBT001
+def test_other_words_are_passed_on_in_their_order(words: str, coverage: bool, rest: str) -> None:
     options, others = _parse(PASSING, _make_parser(PASSING, "unit"), words.split())
     assert (options.coverage, others) == (coverage, tuple(rest.split()))
 

@@ -9,8 +9,8 @@ from . import first_import, flip, fresh, key, other_filesystem, shared, stampede
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bench.values import Outcome
-    from bench.workshop import Workshop
+    from tests.bench.values import Outcome
+    from tests.bench.workshop import Workshop
 
 __all__ = ["HEAVY", "SCENARIOS"]
 

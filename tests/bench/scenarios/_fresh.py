@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.rounds import Contestant
+from tests.bench.rounds import Contestant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.peers import Peer
-    from bench.process import Done
-    from bench.workload import Workload
-    from bench.workshop import Workshop
+    from tests.bench.peers import Peer
+    from tests.bench.process import Done
+    from tests.bench.workload import Workload
+    from tests.bench.workshop import Workshop
 
 __all__ = ["fresh_contestants"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.peers import NOX, NOX_UV, NOXDEN, TOX_UV, UV_RUN
-from bench.rounds import measure_rounds
-from bench.values import Outcome
-from bench.workload import Workload
+from tests.bench.peers import NOX, NOX_UV, NOXDEN, TOX_UV, UV_RUN
+from tests.bench.rounds import measure_rounds
+from tests.bench.values import Outcome
+from tests.bench.workload import Workload
 
 from ._fresh import fresh_contestants
 
 if TYPE_CHECKING:
-    from bench.workshop import Workshop
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 

@@ -6,20 +6,20 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.peers import NOX, NOX_UV, NOXDEN, TOX_UV, UV_RUN
-from bench.process import run_checked
-from bench.projects import export_requirements
-from bench.rounds import Contestant, measure_rounds
-from bench.values import Fact, Outcome, find_row
-from bench.workload import Workload
+from tests.bench.peers import NOX, NOX_UV, NOXDEN, TOX_UV, UV_RUN
+from tests.bench.process import run_checked
+from tests.bench.projects import export_requirements
+from tests.bench.rounds import Contestant, measure_rounds
+from tests.bench.values import Fact, Outcome, find_row
+from tests.bench.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.peers import Peer
-    from bench.process import Done
-    from bench.workshop import Workshop
+    from tests.bench.peers import Peer
+    from tests.bench.process import Done
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 

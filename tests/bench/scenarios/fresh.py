@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.peers import FLOOR, FLOOR_WITH_COMMAND, NOX, NOX_UV, NOXDEN, NOXDEN_IDLE, TOX_UV, UV_RUN
-from bench.rounds import measure_rounds
-from bench.values import Fact, Outcome, find_row, paired_difference
-from bench.workload import Workload
+from tests.bench.peers import (
+    FLOOR,
+    FLOOR_WITH_COMMAND,
+    NOX,
+    NOX_UV,
+    NOXDEN,
+    NOXDEN_IDLE,
+    TOX_UV,
+    UV_RUN,
+)
+from tests.bench.rounds import measure_rounds
+from tests.bench.values import Fact, Outcome, find_row, paired_difference
+from tests.bench.workload import Workload
 
 from ._fresh import fresh_contestants
 
 if TYPE_CHECKING:
-    from bench.values import Row
-    from bench.workshop import Workshop
+    from tests.bench.values import Row
+    from tests.bench.workshop import Workshop
 
 __all__ = ["PEERS", "collect_fresh_facts", "measure"]
 

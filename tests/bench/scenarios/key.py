@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.peers import NOXDEN
-from bench.process import run, run_checked
-from bench.rounds import Contestant, measure_rounds
-from bench.synthetic import write_synthetic_project
-from bench.values import Fact, Outcome, find_row, paired_difference
-from bench.workload import Workload
+from tests.bench.peers import NOXDEN
+from tests.bench.process import run, run_checked
+from tests.bench.rounds import Contestant, measure_rounds
+from tests.bench.synthetic import write_synthetic_project
+from tests.bench.values import Fact, Outcome, find_row, paired_difference
+from tests.bench.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.process import Done
-    from bench.workshop import Workshop
+    from tests.bench.process import Done
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 

@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.rounds import measure_rounds
-from bench.values import Outcome
-from bench.workload import Workload
+from tests.bench.rounds import measure_rounds
+from tests.bench.values import Outcome
+from tests.bench.workload import Workload
 
 from ._fresh import fresh_contestants
 from .fresh import PEERS, collect_fresh_facts
 
 if TYPE_CHECKING:
-    from bench.workshop import Workshop
+    from tests.bench.workshop import Workshop
 
 __all__ = ["ELSEWHERE", "measure", "why_not_elsewhere"]
 

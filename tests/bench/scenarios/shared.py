@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.disk import collect_inodes, compute_megabytes
-from bench.peers import NOX, NOX_UV, NOXDEN
-from bench.rounds import Contestant, measure_rounds
-from bench.values import Fact, Outcome
-from bench.workload import Workload
+from tests.bench.disk import collect_inodes, compute_megabytes
+from tests.bench.peers import NOX, NOX_UV, NOXDEN
+from tests.bench.rounds import Contestant, measure_rounds
+from tests.bench.values import Fact, Outcome
+from tests.bench.workload import Workload
 
 from .other_filesystem import ELSEWHERE, why_not_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.peers import Peer
-    from bench.process import Done
-    from bench.workshop import Workshop
+    from tests.bench.peers import Peer
+    from tests.bench.process import Done
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.peers import FLOOR, NOXDEN, Peer
-from bench.rounds import Contestant, measure_rounds
-from bench.values import Fact, Outcome, find_row
-from bench.workload import Workload
+from tests.bench.peers import FLOOR, NOXDEN, Peer
+from tests.bench.rounds import Contestant, measure_rounds
+from tests.bench.values import Fact, Outcome, find_row
+from tests.bench.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.process import Done
-    from bench.values import Row
-    from bench.workshop import Workshop
+    from tests.bench.process import Done
+    from tests.bench.values import Row
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 

@@ -6,7 +6,7 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.peers import (
+from tests.bench.peers import (
     FLOOR,
     FLOOR_WITH_COMMAND,
     NOX,
@@ -19,18 +19,18 @@ from bench.peers import (
     TOX_UV,
     UV_RUN,
 )
-from bench.process import BenchError, run
-from bench.rounds import Contestant, measure_rounds
-from bench.values import Fact, Outcome, Row, find_row, paired_difference
-from bench.workload import Workload
+from tests.bench.process import BenchError, run
+from tests.bench.rounds import Contestant, measure_rounds
+from tests.bench.values import Fact, Outcome, Row, find_row, paired_difference
+from tests.bench.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.peers import Peer
-    from bench.process import Done
-    from bench.workshop import Workshop
+    from tests.bench.peers import Peer
+    from tests.bench.process import Done
+    from tests.bench.workshop import Workshop
 
 __all__ = ["measure"]
 
