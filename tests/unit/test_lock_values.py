@@ -248,7 +248,8 @@ source = { registry = "https://pypi.org/simple" }
 
 
 def test_the_deciding_files_are_those_of_every_package_of_the_checkout(tmp_path: Path) -> None:
-    root = write(tmp_path / "ws", uv__lock=LOCK, pyproject__toml="1", uv__toml="2")
+    workspace = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+    root = write(tmp_path / "ws", uv__lock=LOCK, pyproject__toml=workspace, uv__toml="2")
     member = write(root / "packages/member", pyproject__toml="3", setup__py="4")
     write(root / "packages/virtual", pyproject__toml="5")
     write(tmp_path / "side", setup__cfg="6")
@@ -258,7 +259,7 @@ def test_the_deciding_files_are_those_of_every_package_of_the_checkout(tmp_path:
     assert (project.directory, project.root) == (member, root)
     assert dict(project.files) == {
         "uv.lock": LOCK.encode(),
-        "pyproject.toml": b"1",
+        "pyproject.toml": workspace.encode(),
         "uv.toml": b"2",
         "packages/member/pyproject.toml": b"3",
         "packages/member/setup.py": b"4",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden.den.fingerprint import declared_state
 from noxden.den.locks import in_turn
 from noxden.den.memo import compute_digest, recall, remember
-from noxden.errors import InterpreterMissingError
+from noxden.errors import InterpreterMissingError, UsageError
 from noxden.lock.interpreter import Interpreter
 from noxden.lock.project import BUILD_VARIABLES, read_user_pins, read_user_settings
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     from noxden.den.layout import Den
     from noxden.lock.project import Project
     from noxden.lock.request import Request
+    from noxden.lock.selection import Selection
     from noxden.tools.uv import Uv
 
 __all__ = ["Resolution", "Workplace", "find_interpreter", "resolve"]
 
-_MEMO_FORMAT = 1
+_MEMO_FORMAT = 2
+_CONFIG_VARIABLES = ("UV_CONFIG_FILE", "UV_NO_CONFIG")
+"""Variables by which uv reads other settings than the project's, or none."""
 
 
 class Workplace(NamedTuple):
@@ -102,7 +106,7 @@ def find_interpreter(place: Workplace, request: str | None) -> Interpreter:
 
     at = place.project.directory
     path = place.uv.find_python(request, cwd=at)
-    if path is None and place.download_python and place.uv.install_python(request or "", cwd=at):
+    if path is None and place.download_python and place.uv.install_python(request, cwd=at):
         path = place.uv.find_python(request, cwd=at)
     if path is None:
         raise InterpreterMissingError(request, at)
@@ -138,6 +142,7 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
             raise
         text = exporting.result()
     selection = select(text, interpreter, from_source=collect_from_source(settings))
+    _refuse_large_files(place.project, selection)
     document = compute_document(selection, interpreter, settings, _key_variables(place))
     local = tuple(
         (source.name, _from_root(place.project, source.path), source.editable)
@@ -152,6 +157,21 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
     return Resolution(
         document.key, selection.closure_id, interpreter, local, document.fields, selection.pylock
     )
+
+
+def _refuse_large_files(project: Project, selection: Selection) -> None:
+    """Refuse git sources with LFS: uv's export forgets that they have it.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from_git = [artifact.name for artifact in selection.artifacts if artifact.kind == "vcs"]
+    if from_git and b"lfs=true" in project.read("uv.lock"):
+        message = (
+            f"{project.root / 'uv.lock'} has a git source with lfs = true (one of "
+            f"{', '.join(from_git)}), which uv cannot export; take it from an index or a URL"
+        )
+        raise UsageError(message)
 
 
 def _from_root(project: Project, path: str) -> str:
@@ -195,10 +215,24 @@ def _digest_selection(place: Workplace, request: Request, interpreter: Interpret
         place.project.digest,
         os.path.relpath(place.project.directory, place.project.root),
         interpreter.identity,
+        _dynamic_state(place),
         [(name, content.hex()) for name, content in read_user_settings(place.env)],
-        [(name, place.env.get(name)) for name in BUILD_VARIABLES],
+        [(name, place.env.get(name)) for name in (*BUILD_VARIABLES, *_CONFIG_VARIABLES)],
         _key_variables(place),
     )
+
+
+def _dynamic_state(place: Workplace) -> list[object]:
+    """State of what dynamic metadata is read from, where a package of the checkout declares it.
+
+    Dependencies may stand in a requirements.txt that ``cache-keys`` names.
+    """
+    return [
+        state
+        for name, content in place.project.files
+        if name.endswith("pyproject.toml") and b"cache-keys" in content and b"dynamic" in content
+        for state in declared_state(place, (place.project.root / name).parent, content)
+    ]
 
 
 def _key_variables(place: Workplace) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.errors import UsageError
+from noxden.lock.workspace import find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ __all__ = ["BUILD_VARIABLES", "Project", "read_project", "read_user_pins", "read
 BUILD_VARIABLES = (
     "UV_CONFIG_SETTINGS",
     "UV_EXCLUDE_NEWER",
+    "UV_GIT_LFS",
     "UV_NO_BINARY",
     "UV_NO_BINARY_PACKAGE",
     "UV_NO_BUILD_ISOLATION",
@@ -24,7 +26,11 @@ BUILD_VARIABLES = (
 """Variables that can change what uv builds, as uv's settings of the same names do."""
 
 _BESIDE_MANIFEST = ("setup.py", "setup.cfg")
-_BESIDE_LOCK = ("uv.toml", ".python-version", ".python-versions")
+_PINS = (".python-version", ".python-versions", ".tool-versions", "mise.toml", ".mise.toml")
+"""Files by which uv, or a shim on PATH that uv asks, chooses an interpreter."""
+
+
+_PIN_VARIABLES = ("PYENV_VERSION", "ASDF_PYTHON_VERSION", "MISE_PYTHON_VERSION")
 
 
 class Project(NamedTuple):
@@ -48,23 +54,25 @@ class Project(NamedTuple):
 def read_project(start: Path) -> Project:
     """Find the project that ``start`` is in and read its deciding files.
 
-    They are uv.lock, the pyproject.toml (and setup.py, setup.cfg) of each package of the
-    checkout that uv.lock names, uv.toml and .python-version.
+    They are uv.lock, the pyproject.toml (and setup.py, setup.cfg) of the project, of each member
+    of its workspace and of each package of the checkout that uv.lock names, what pins
+    an interpreter, and uv's settings here and in the folders above.
 
     Raises:
-        UsageError: there is no pyproject.toml or no uv.lock at or above ``start``.
+        UsageError: there is no pyproject.toml at or above ``start``, or no uv.lock with it.
     """
     directory = _nearest(start, "pyproject.toml")
     if directory is None:
         message = f"no pyproject.toml in {start} or above; noxden needs a uv project: run uv init"
         raise UsageError(message)
-    root = _nearest(directory, "uv.lock")
-    if root is None:
-        message = f"{directory} has no uv.lock; run: uv lock"
-        raise UsageError(message)
+    root, members = find_workspace(directory)
     try:
         lock = (root / "uv.lock").read_bytes()
-        deciding = list(_read_each(root, _deciding_names(lock, directory, root)))
+        names = [*_deciding_names({*members, *_local_sources(lock)}, directory, root)]
+        deciding = [*_read_each(root, names), *_read_above(root)]
+    except FileNotFoundError as error:
+        message = f"{root} has no uv.lock; run: uv lock"
+        raise UsageError(message) from error
     except OSError as error:
         message = f"cannot read {error.filename}: {error.strerror}; check its permissions"
         raise UsageError(message) from error
@@ -79,14 +87,22 @@ def read_user_settings(env: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
     if named := env.get("UV_CONFIG_FILE"):
         candidates = [Path(named)]
     else:
-        candidates = [_user_folder(env) / "uv.toml", Path("/etc/uv/uv.toml")]
+        system = env.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+        shared = [Path(folder, "uv", "uv.toml") for folder in system.split(":") if folder]
+        candidates = [_user_folder(env) / "uv.toml", *shared, Path("/etc/uv/uv.toml")]
     return tuple((str(path), path.read_bytes()) for path in candidates if path.is_file())
 
 
 def read_user_pins(env: Mapping[str, str]) -> tuple[str, ...]:
-    """What this user's ``uv python pin --global`` says; empty without one."""
-    pins = [_user_folder(env) / name for name in (".python-version", ".python-versions")]
-    return tuple(path.read_text("utf-8", "replace") for path in pins if path.is_file())
+    """What this user's pins say: of uv, and of the managers whose shims uv may find on PATH."""
+    home = Path(env.get("HOME", "/"))
+    pins = [
+        *(_user_folder(env) / name for name in (".python-version", ".python-versions")),
+        Path(env.get("PYENV_ROOT") or home / ".pyenv", "version"),
+        home / ".tool-versions",
+    ]
+    said = [path.read_text("utf-8", "replace") for path in pins if path.is_file()]
+    return (*said, *(env[name] for name in _PIN_VARIABLES if env.get(name)))
 
 
 def _user_folder(env: Mapping[str, str]) -> Path:
@@ -121,22 +137,32 @@ def _nearest(start: Path, name: str) -> Path | None:
     return next((at for at in (start, *start.parents) if (at / name).is_file()), None)
 
 
-def _deciding_names(lock: bytes, directory: Path, root: Path) -> Iterator[str]:
+def _deciding_names(members: set[str], directory: Path, root: Path) -> Iterator[str]:
     """Candidate files, relative to ``root``; not all of them need to exist."""
-    members = {".", *_local_sources(lock)}
-    if directory != root:
-        members.add(directory.relative_to(root).as_posix())
-    for member in sorted(members):
+    here = directory.relative_to(root).as_posix()
+    for member in sorted({".", here, *members}):
         for name in ("pyproject.toml", *_BESIDE_MANIFEST):
             yield name if member == "." else f"{member}/{name}"
-    for base in sorted({"", directory.relative_to(root).as_posix().removeprefix(".")}):
-        for name in _BESIDE_LOCK:
-            yield f"{base}/{name}" if base else name
+    yield "uv.toml"
+    for base in sorted({".", here}):
+        for name in _PINS:
+            yield name if base == "." else f"{base}/{name}"
 
 
-def _read_each(root: Path, names: Iterator[str]) -> Iterator[tuple[str, bytes]]:
+def _read_each(root: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     for name in names:
         try:
             yield name, (root / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             continue
+
+
+def _read_above(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Pins and uv's settings in the folders above, which uv uses where nearer ones say nothing."""
+    up = ""
+    for _ in root.parents:
+        up += "../"
+        names = [up + name for name in ("uv.toml", "pyproject.toml", *_PINS)]
+        for name, content in _read_each(root, names):
+            if not name.endswith("pyproject.toml") or b"tool.uv" in content:
+                yield name, content

@@ -20,6 +20,7 @@ _BUILD_SETTINGS = (
     "config-settings",
     "config-settings-package",
     "exclude-newer",
+    "exclude-newer-package",
     "extra-build-dependencies",
     "extra-build-variables",
     "no-binary",
@@ -40,7 +41,8 @@ def collect_build_settings(
     merged: dict[str, Any] = {}
     for name, content in user:
         merged = {**_only_build(_parse(name, content)), **merged}
-    merged.update(_only_build(_project_settings(project)))
+    if not (env.get("UV_NO_CONFIG") or env.get("UV_CONFIG_FILE")):
+        merged.update(_only_build(_project_settings(project)))
     merged.update({name: env[name] for name in BUILD_VARIABLES if env.get(name)})
     return merged
 
@@ -59,12 +61,17 @@ def collect_from_source(settings: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _project_settings(project: Project) -> dict[str, Any]:
-    """``uv.toml`` of the project, which hides ``[tool.uv]``, else ``[tool.uv]``."""
-    if settings := project.read("uv.toml"):
-        return _parse(str(project.root / "uv.toml"), settings)
-    manifest = _parse(str(project.root / "pyproject.toml"), project.read("pyproject.toml"))
-    found = manifest.get("tool", {}).get("uv", {})
-    return found if isinstance(found, dict) else {}
+    """The settings nearest to the root of the project, upwards: uv.toml, else ``[tool.uv]``."""
+    up = ""
+    for at in (project.root, *project.root.parents):
+        if settings := project.read(f"{up}uv.toml"):
+            return _parse(str(at / "uv.toml"), settings)
+        manifest = _parse(str(at / "pyproject.toml"), project.read(f"{up}pyproject.toml"))
+        found = manifest.get("tool", {}).get("uv")
+        if isinstance(found, dict):
+            return found
+        up += "../"
+    return {}
 
 
 def _only_build(settings: Mapping[str, Any]) -> dict[str, Any]:
