@@ -29,6 +29,20 @@ def __getattr__(name: str) -> object:
         raise AttributeError(message)
     from importlib import import_module
 
+    _refuse_windows()
     found = getattr(import_module(_HOMES[name]), name)
     globals()[name] = found
     return found
+
+
+def _refuse_windows() -> None:
+    """End a noxfile on Windows in one sentence, before anything of POSIX is imported."""
+    import sys
+
+    from noxden.errors import UsageError, refuse_windows
+
+    try:
+        refuse_windows()
+    except UsageError as error:
+        sys.stderr.write(f"noxden: {error}\n")
+        sys.exit(error.exit_code)

@@ -11,7 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from noxden.config import TABLES, Config
-from noxden.den.layout import compute_den_directory
+from noxden.den.layout import find_memo
 from noxden.den.memo import compute_digest, recall, remember
 from noxden.errors import UsageError
 
@@ -38,8 +38,10 @@ class Setting(NamedTuple):
 def load_remembered(
     text: bytes, file: Path, overrides: Mapping[str, str], env: Mapping[str, str]
 ) -> Config:
-    """As :func:`load`, remembered in the den by the hash of what is checked."""
-    folder = compute_den_directory(env) / "memo"
+    """As :func:`load`, remembered by the hash of what is checked, in a den that is ours."""
+    folder = find_memo(env)
+    if folder is None:
+        return load(text, file, overrides)
     fields = [Config(), Config._fields, *(table._fields for table in TABLES.values())]
     digest = compute_digest(_MEMO_FORMAT, text.hex(), overrides, fields)
     found = recall(folder, "config", digest)
@@ -53,6 +55,8 @@ def load_remembered(
 
 def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
     """The configuration in ``text``, the content of ``file``, with ``NOXDEN_*`` overrides.
+
+    The names in ``overrides`` are known, see :func:`noxden.config.check_variables`.
 
     Raises:
         UsageError: it is not TOML, or a key or a value is not known.
@@ -80,12 +84,9 @@ def _read_sessions(
     table: Mapping[str, Any], file: Path, overrides: Mapping[str, str]
 ) -> tuple[str, ...]:
     place, given = f"{file}: {_PREFIX}.sessions", table.get("sessions", Config().sessions)
-    for variable in overrides:
-        if variable == "NOXDEN_SESSIONS":
-            place, given = f"environment variable {variable}", _split(overrides[variable])
-        elif variable.startswith("NOXDEN_SESSIONS"):
-            message = f"unknown environment variable {variable}; did you mean NOXDEN_SESSIONS?"
-            raise UsageError(message)
+    if "NOXDEN_SESSIONS" in overrides:
+        place = "environment variable NOXDEN_SESSIONS"
+        given = _split(overrides["NOXDEN_SESSIONS"])
     sessions = _convert({"sessions": given}, {"sessions": tuple[str, ...]}, place, strict=True)
     _refuse_sessions(sessions["sessions"], place)
     return tuple(sessions["sessions"])
@@ -152,18 +153,13 @@ def _overrides_of(name: str, kind: type, overrides: Mapping[str, str]) -> dict[s
     prefix = f"NOXDEN_{name}_".upper()
     known = {f"{prefix}{field.upper()}": field for field in kind._fields}  # type: ignore[attr-defined]
     hints = get_type_hints(kind)
-    found: dict[str, Any] = {}
-    for variable, value in overrides.items():
-        if not variable.startswith(prefix):
-            continue
-        if variable not in known:
-            near = difflib.get_close_matches(variable, known, n=1) or sorted(known)
-            message = f"unknown environment variable {variable}; did you mean {near[0]}?"
-            raise UsageError(message)
-        field = known[variable]
-        many = hints[field] == tuple[str, ...]
-        found[field] = _split(value) if many else value
-    return found
+    return {
+        field: _split(overrides[variable])
+        if hints[field] == tuple[str, ...]
+        else overrides[variable]
+        for variable, field in known.items()
+        if variable in overrides
+    }
 
 
 def _split(value: str) -> list[str]:

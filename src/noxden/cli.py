@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from noxden.errors import InfrastructureError, NoxdenError
+from noxden._switches import wants_traceback
+from noxden.errors import explain_error, refuse_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,18 +80,25 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="noxden")
-def noxden() -> None:
+@click.pass_context
+def noxden(context: click.Context) -> None:
     """Look after the den: environments named by content, shared by sessions and checkouts.
 
     Works from any folder of a project. Exit codes: 0 ok, 1 the work failed, 2 usage or
     configuration, 3 infrastructure, 4 refused for safety.
     """
+    from noxden.config import check_variables
+
+    # doctor finds out itself what is wrong, and goes on.
+    if context.invoked_subcommand != "doctor":
+        check_variables(context.obj.env)
 
 
 def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int:
     """Run the command line ``args`` and return its exit code; never raises for an error."""
     caller = caller or Caller(os.environ, Path.cwd())
     try:
+        refuse_windows()
         code = _run(args, caller)
         sys.stdout.flush()
     except SystemExit:
@@ -98,7 +106,7 @@ def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int
     except BaseException as error:  # noqa: BLE001 - the last door
         if isinstance(error, click.ClickException):
             error.show()
-        if caller.env.get("NOXDEN_DEBUG") == "1":
+        if wants_traceback(caller.env):
             import traceback
 
             traceback.print_exc()
@@ -111,8 +119,6 @@ def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int
 def _explain(error: BaseException) -> tuple[int, str]:
     """The exit code for ``error`` and what to say about it; empty where nothing is left to say."""
     match error:
-        case NoxdenError():
-            return error.exit_code, str(error)
         case click.ClickException():
             return error.exit_code, ""
         case KeyboardInterrupt() | click.Abort():
@@ -121,13 +127,10 @@ def _explain(error: BaseException) -> tuple[int, str]:
             # Whoever read the output has seen enough; Python must not complain at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0, ""
-        case OSError():
-            place = f"{error.filename}: " if error.filename else ""
-            said = f"{place}{error.strerror or error}; run: noxden doctor"
-            return InfrastructureError.exit_code, said
+        case Exception():
+            return explain_error(error)
         case _:
-            said = f"{type(error).__name__}: {error}"
-            return NoxdenError.exit_code, f"a bug in noxden: {said} (NOXDEN_DEBUG=1 shows where)"
+            raise error
 
 
 def _run(args: Sequence[str] | None, caller: Caller) -> int:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden._switches import SWITCHES, is_on, is_untrusted
+from noxden.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -19,7 +22,10 @@ __all__ = [
     "LintConfig",
     "PackagingConfig",
     "UnitConfig",
+    "check_variables",
     "collect_overrides",
+    "find_config",
+    "find_project",
     "load_config",
 ]
 
@@ -88,6 +94,21 @@ class Config(NamedTuple):
     den: DenConfig = DenConfig()
 
 
+def find_project(start: Path) -> Path:
+    """The folder of the nearest pyproject.toml from ``start`` upwards; else ``start``."""
+    folders = (start, *start.parents)
+    return next((at for at in folders if (at / "pyproject.toml").is_file()), start)
+
+
+def find_config(start: Path, env: Mapping[str, str]) -> Config:
+    """The configuration of the project that ``start`` is in.
+
+    Raises:
+        UsageError: as :func:`load_config`.
+    """
+    return load_config(find_project(start), env)
+
+
 def load_config(project: Path, env: Mapping[str, str]) -> Config:
     """Read the configuration of the project in ``project``.
 
@@ -96,8 +117,9 @@ def load_config(project: Path, env: Mapping[str, str]) -> Config:
     den by the hash of what was checked.
 
     Raises:
-        UsageError: pyproject.toml is not TOML, or a key or a value is not known.
+        UsageError: pyproject.toml is not TOML, or a key, a value or a variable is not known.
     """
+    check_variables(env)
     try:
         text = (project / "pyproject.toml").read_bytes()
     except FileNotFoundError:
@@ -108,6 +130,25 @@ def load_config(project: Path, env: Mapping[str, str]) -> Config:
     from noxden import _config_table
 
     return _config_table.load_remembered(text, project / "pyproject.toml", overrides, env)
+
+
+def check_variables(env: Mapping[str, str]) -> None:
+    """Refuse variables of noxden that are not known, and switches that say what none can.
+
+    Raises:
+        UsageError: with the nearest name that is known.
+    """
+    for name in env:
+        if name.startswith("NOXDEN_") and name not in _KNOWN and name not in _OURS:
+            import difflib
+
+            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.6)
+            advice = f"did you mean {near[0]}?" if near else "noxden config shows those it knows"
+            message = f"unknown environment variable {name}; {advice}"
+            raise UsageError(message)
+    is_untrusted(env)
+    for name in ("NOXDEN_OFFLINE", "NOXDEN_DEBUG", "NOXDEN_ALLOW_UNSAFE_LOCKS"):
+        is_on(env, name)
 
 
 def collect_overrides(env: Mapping[str, str]) -> dict[str, str]:
@@ -122,3 +163,18 @@ TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] =
     "den": DenConfig,
 }
 _OVERRIDES = (*(f"NOXDEN_{table.upper()}_" for table in TABLES), "NOXDEN_SESSIONS")
+
+_KNOWN = frozenset(
+    {
+        "NOXDEN_DIR",
+        "NOXDEN_SESSIONS",
+        *SWITCHES,
+        *(
+            f"NOXDEN_{table}_{field}".upper()
+            for table, kind in TABLES.items()
+            for field in kind._fields
+        ),
+    }
+)
+_OURS = frozenset({"NOXDEN_COVER_WORKERS", "NOXDEN_NOT_FROM_WHEEL", "NOXDEN_WHEEL"})
+"""What a unit session sets for its tests, which may run noxden themselves."""

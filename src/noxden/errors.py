@@ -6,6 +6,7 @@ backend) turn these into an exit; everything below raises.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = [
     "SafetyError",
     "UsageError",
     "WorkError",
+    "explain_error",
+    "refuse_windows",
 ]
 
 
@@ -64,3 +67,30 @@ class SafetyError(NoxdenError):
     """Refused for safety: a hash mismatch, a den of another user, a den of another trust."""
 
     exit_code = 4
+
+
+def explain_error(error: Exception) -> tuple[int, str]:
+    """The exit code for ``error`` and one sentence about it; for the last door of a program."""
+    match error:
+        case NoxdenError():
+            return error.exit_code, str(error)
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            said = f"{place}{error.strerror or error}; run: noxden doctor"
+            return InfrastructureError.exit_code, said
+        case _:
+            said = f"{type(error).__name__}: {error}"
+            return NoxdenError.exit_code, f"a bug in noxden: {said} (NOXDEN_DEBUG=1 shows where)"
+
+
+def refuse_windows() -> None:
+    """Say once that noxden needs POSIX, before something is imported that Windows lacks.
+
+    Raises:
+        UsageError: this is Windows.
+    """
+    # mypy would take what follows a comparison of sys.platform itself for unreachable.
+    platform: str = sys.platform
+    if platform == "win32":
+        message = "noxden needs a POSIX system and does not run on Windows; use WSL"
+        raise UsageError(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,6 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from noxden.den import worktrees
+from noxden.den.prepare import prepare
+from noxden.den.workplace import open_workplace
+from noxden.errors import InfrastructureError
+from noxden.lock.request import Request
 from noxden.tools.uv import find_uv
 
 if TYPE_CHECKING:
@@ -149,6 +155,40 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
     assert "No space left on device" in told[0]
     assert told[0].endswith("free space, then run again (exit code 3)")
     assert list((small_disk / "envs").iterdir()) == []
+
+
+def test_what_stands_in_the_place_of_an_environment_is_said(
+    sample: Sample, nox: RunNox, quick_den: Path
+) -> None:
+    location = sample.path / ".nox" / "show"
+    location.parent.mkdir()
+    location.write_text("a file")
+    advice = "move away what stands there, or make it writable, then run again (exit code 3)"
+    assert error_of(nox(sample, den=quick_den)) == (
+        f"cannot make {location}: {location}/noxden.json: Not a directory; {advice}"
+    )
+    location.unlink()
+    (location / "noxden.json").mkdir(parents=True)
+    assert error_of(nox(sample, den=quick_den)) == (
+        f"cannot make {location}: {location}/noxden.json: Is a directory; {advice}"
+    )
+
+
+def test_a_disk_that_fills_up_while_files_are_written_is_said(
+    project: MakeProject, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = project(["attrs"])
+    location = sample.path / ".nox" / "show"
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(worktrees, "_copy_scripts", fail)
+    with pytest.raises(InfrastructureError) as caught:
+        prepare(open_workplace(sample.path, env), Request(), location)
+    assert str(caught.value) == (
+        f"cannot make {location}: {location}: No space left on device; free space, then run again"
+    )
 
 
 def test_a_uv_that_is_not_there_is_said(

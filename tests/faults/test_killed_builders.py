@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,48 @@ def test_a_builder_that_is_killed_around_the_rename_leaves_a_whole_base_or_none(
     assert len(names) == 1
     assert names[0].startswith(".building-") is not after
     assert_a_run_mends_everything(sample, nox, quick_den)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_builder_that_is_killed_while_it_replaces_a_damaged_base_leaves_it_to_the_next(
+    after: bool,
+    sample: Sample,
+    nox: RunNox,
+    env: dict[str, str],
+    quick_den: Path,
+) -> None:
+    envs = quick_den / "envs"
+    assert nox(sample, den=quick_den).code == 0
+    [base] = envs.iterdir()
+    (base / "env.json").unlink()
+    shutil.rmtree(sample.path / ".nox")
+    ended = subprocess.run(
+        [sys.executable, "-c", DRIVER.format(after=after)],
+        cwd=sample.path,
+        env=env | {"NOXDEN_DIR": str(quick_den)},
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert base.exists() is after
+    ran = nox(sample, den=quick_den)
+    assert (ran.code, ran.lines) == (0, ["attr first"]), ran.text
+    assert (base / "env.json").exists()
+    names = sorted(path.name.removesuffix(path.suffix) for path in envs.iterdir())
+    assert names == [f".building-replaced-0-0-{base.name}", base.name]
+
+
+def test_sessions_that_find_a_damaged_base_at_the_same_time_replace_it_once(
+    sample: Sample, nox: RunNox, env: dict[str, str], quick_den: Path
+) -> None:
+    assert nox(sample, den=quick_den).code == 0
+    [base] = (quick_den / "envs").iterdir()
+    next(base.glob("lib/python*/site-packages/attrs-*.dist-info/RECORD")).unlink()
+    (base / ".boot").write_text("an earlier boot")
+    processes = [start_nox(sample, env, quick_den) for _ in range(4)]
+    said = [process.communicate(timeout=LIMIT_S)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, "\n".join(said)
+    assert sum(text.count("building base environment") for text in said) == 1, "\n".join(said)
+    assert (base / ".boot").read_text() != "an earlier boot"
 
 
 def start_nox(sample: Sample, env: Mapping[str, str], den: Path) -> subprocess.Popen[str]:

@@ -310,11 +310,15 @@ def show(session):
         ("extras=[1]", "extras= takes a list of names, got [1]"),
         (
             'venv_backend="uv"',
-            "noxden.session takes no venv_backend, its backend is the den; use nox.session",
+            "noxden.session (show): remove venv_backend=, its backend is the den",
         ),
         (
             'venv_params=["--seed"]',
-            "noxden.session takes no venv_params, its backend is the den; use nox.session",
+            "noxden.session (show): remove venv_params=, its backend is the den",
+        ),
+        (
+            'group=["test"]',
+            "noxden.session takes no argument 'group'; did you mean groups?",
         ),
     ],
 )
@@ -344,7 +348,7 @@ def test_wrong_parameters_of_the_backend_fail_the_session_with_one_sentence(
     assert ran.code == 1
     assert (
         "venv_params of the noxden backend take --group, --only-group, --extra, --package, "
-        "--no-layer; got '--seed' (exit code 2)" in ran.stderr
+        "--no-layer, --any-lock; got '--seed' (exit code 2)" in ran.stderr
     )
 
 
@@ -416,3 +420,88 @@ def test_layered_false_gives_a_plain_environment_that_follows_the_same_rules(
     ran = nox(sample, "-r")
     assert (ran.code, ran.lines) == (0, ["['.nox', 'show']"])
     assert "rebuilt" in ran.stderr
+
+
+@pytest.mark.parametrize(("value", "shown"), [("true", "1"), ("0", "None"), ("off", "None")])
+def test_offline_is_a_switch_for_uv_in_sessions_too(
+    value: str, shown: str, project: MakeProject, nox: RunNox, env: Mapping[str, str]
+) -> None:
+    noxfile = """
+    import noxden
+
+    @noxden.session
+    def show(session):
+        session.run("python", "-c", "import os; print(os.environ.get('UV_OFFLINE'))")
+    """
+    ran = nox(project(noxfile=noxfile), env={**env, "NOXDEN_OFFLINE": value})
+    assert (ran.code, ran.lines) == (0, [shown]), ran.text
+
+
+@pytest.mark.parametrize("words", [("-l",), ("-s", "show")])
+def test_a_switch_that_says_nothing_ends_nox_in_one_sentence(
+    words: tuple[str, ...], sample: Sample, nox: RunNox, env: Mapping[str, str]
+) -> None:
+    ran = nox(sample, *words, env={**env, "NOXDEN_DEBUG": "maybe"})
+    said = "noxden: environment variable NOXDEN_DEBUG is to be 1 or 0, got 'maybe'\n"
+    assert (ran.code, ran.stderr) == (2, said)
+
+
+BESIDE = """
+import noxden
+
+@noxden.session
+def show(session):
+    session.install("build")
+    session.run("python", "-c", "import build, packaging; print(packaging.__version__)")
+"""
+
+
+def test_what_a_session_installs_beside_keeps_to_the_locked_versions(
+    project: MakeProject, nox: RunNox
+) -> None:
+    ran = nox(project(["packaging==24.1"], noxfile=BESIDE))
+    assert (ran.code, ran.lines) == (0, ["24.1"]), ran.text
+
+
+def test_a_command_that_somebody_removed_comes_back(project: MakeProject, nox: RunNox) -> None:
+    noxfile = """
+    import noxden
+
+    @noxden.session
+    def show(session):
+        session.run("pyproject-build", "--version", silent=True)
+    """
+    sample = project(["build"], noxfile=noxfile)
+    assert nox(sample).code == 0
+    (sample.path / ".nox" / "show" / "bin" / "pyproject-build").unlink()
+    assert nox(sample).code == 0
+
+
+def test_a_project_that_no_python_fits_fails_and_is_not_skipped(
+    project: MakeProject, nox: RunNox, env: dict[str, str]
+) -> None:
+    sample = project(["attrs"], noxfile=WRONG.format(arguments=""))
+    assert nox(sample).code == 0
+    (sample.path / ".python-version").write_text("3.99\n")
+    ran = nox(sample, env={**env, "CI": ""})
+    assert ran.code == 1
+    assert "exit code 3" in ran.text
+
+
+FOREIGN_FOLDER = """
+import noxden
+
+noxden.lint(steps=["format"])
+"""
+
+
+def test_a_noxfile_in_another_folder_works_on_the_project(
+    project: MakeProject, nox: RunNox
+) -> None:
+    sample = project(groups={"lint": ["ruff"]}, noxfile=FOREIGN_FOLDER)
+    (sample.path / "ci").mkdir()
+    (sample.path / "noxfile.py").rename(sample.path / "ci" / "noxfile.py")
+    (sample.path / "bad.py").write_text("x  =  1\n")
+    ran = nox(sample, "-f", "ci/noxfile.py")
+    assert ran.code == 1
+    assert "bad.py" in ran.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from noxden.cli import Caller, main
 from noxden.den.collect import apply_plan, compute_plan, remove_base
-from noxden.den.inventory import collect_bases, collect_inventory, measure_den
+from noxden.den.inventory import collect_bases, collect_inventory, is_in_use, measure_den
 from noxden.den.layout import Den, open_den
 from noxden.den.limits import Limits
 from noxden.den.locks import hold_use
@@ -208,8 +211,108 @@ def test_sizes_count_a_hard_linked_file_once_in_the_den(
     inventory = collect_inventory(own)
 
     [entry] = inventory.bases
-    assert entry.shared["six"] > 30_000
+    [(artifact, shared)] = entry.shared.items()
+    assert artifact.startswith("six@")
+    assert frozenset([artifact]) == entry.artifacts
+    assert shared > 30_000
     assert inventory.total < inventory.uv_cache + entry.size - 20_000
+
+
+def test_two_versions_of_a_package_are_two_artifacts_and_the_idle_one_s_bytes_go(
+    project: MakeProject, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env["NOXDEN_DIR"] = str(tmp_path / "own-den")
+    own = open_den(env)
+    old = make(project(groups={"six": ["six==1.16.0"]}, name="old"), env, SIX, "a")
+    new = make(project(groups={"six": ["six==1.17.0"]}, name="new"), env, SIX, "b")
+    shutil.rmtree(old.environment.location)
+    [removal] = compute_plan(collect_inventory(own), EVERYTHING, time.time() + 1).removals
+    assert removal.frees > 30_000
+
+    code = main(["gc", "--max-size", "1kB", "--json"], Caller(env, tmp_path))
+
+    done = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert done["outcome"]["removed"] == [old.resolution.key]
+    assert (done["packages"], done["drop_downloads"]) == ([], True)
+    assert keys(own) == [new.resolution.key]
+    assert list(own.uv_cache.rglob("six.py")) == []
+    assert next(new.environment.base.rglob("six.py")).stat().st_size > 30_000
+
+
+def test_the_cache_drops_its_downloads_before_a_base_goes(
+    project: MakeProject, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env["NOXDEN_DIR"] = str(tmp_path / "own-den")
+    own = open_den(env)
+    sample = project(groups={"six": ["six"], "attrs": ["attrs"]})
+    key = make(sample, env, SIX, "a").resolution.key
+    idle = make(sample, env, ATTRS, "b")
+    shutil.rmtree(sample.path / "a")
+    shutil.rmtree(sample.path / "b")
+    remove_base(own, idle.resolution.key, time.time() + 1)
+    inventory = collect_inventory(own)
+    assert inventory.only_cache > 200_000
+    size = inventory.total - 100_000
+
+    code = main(["gc", "--max-size", str(size), "--json"], Caller(env, tmp_path))
+
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["outcome"]["removed"] == []
+    assert keys(own) == [key]
+    assert measure_den(own) < size
+
+
+def test_what_was_replaced_goes_when_nobody_uses_its_base(own: Den, env: dict[str, str]) -> None:
+    key = "a" * 64
+    replaced = own.envs / f".building-replaced-0-0-{key}.1234abcd"
+    (replaced / "lib").mkdir(parents=True)
+    held = hold_use(own.uses / f"{key}.lock")
+    assert held is not None
+
+    collect(own, env)
+    assert replaced.is_dir()
+
+    os.close(held)
+    collect(own, env)
+    assert list(own.envs.iterdir()) == []
+
+
+def test_what_a_killed_writer_of_a_root_left_goes_after_an_hour(
+    own: Den, env: dict[str, str]
+) -> None:
+    folder = own.uses / f"{'a' * 64}.roots"
+    folder.mkdir()
+    part = folder / ".name.4711"
+    part.write_text("/checkout")
+
+    collect(own, env)
+    assert part.exists()
+
+    os.utime(part, (time.time() - 3700, time.time() - 3700))
+    collect(own, env)
+    assert not folder.exists()
+
+
+def test_two_that_ask_at_the_same_time_who_uses_a_base_do_not_take_each_other_for_users(
+    own: Den, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = own.uses / f"{'a' * 64}.lock"
+    asking = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(asking, fcntl.LOCK_EX)
+
+    def end_before_the_second_look(seconds: float) -> None:
+        if seconds:
+            fcntl.flock(asking, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(time, "sleep", end_before_the_second_look)
+
+    assert not is_in_use(own, "a" * 64)
+
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert is_in_use(own, "a" * 64)
+    os.close(asking)
 
 
 @pytest.mark.usefixtures("own")

@@ -11,6 +11,7 @@ import pytest
 from noxden.cli import Caller, main
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.conftest import MakeProject, RunNox
@@ -34,7 +35,9 @@ def docs(session, style):
 class Call(Protocol):
     """What the fixture ``noxden`` is."""
 
-    def __call__(self, *words: str, code: int = 0, at: Path | None = None) -> str:
+    def __call__(
+        self, *words: str, code: int = 0, at: Path | None = None, env: Mapping[str, str] = ...
+    ) -> str:
         """Run the command in the project and return its stdout."""
 
 
@@ -53,11 +56,15 @@ def noxden(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Call:
-    def call(*words: str, code: int = 0, at: Path | None = None) -> str:
+    given = env
+
+    def call(
+        *words: str, code: int = 0, at: Path | None = None, env: Mapping[str, str] = {}
+    ) -> str:
         folder = at or sample.path
         monkeypatch.chdir(folder)
         capsys.readouterr()
-        caller = Caller(env | {"NOXDEN_DIR": str(fresh_den)}, folder)
+        caller = Caller({**given, "NOXDEN_DIR": str(fresh_den), **env}, folder)
         ended = main(list(words), caller)
         said = capsys.readouterr()
         assert ended == code, said
@@ -184,6 +191,52 @@ def test_venv_is_a_thin_environment_that_tells_how_to_go_on(
     assert entry["roots"] == [str(venv)]
     code = "import six, attr, sample; print(six.__file__)"
     assert str(fresh_den) in sample.uv("run", "--no-sync", "python", "-c", code).stdout
+
+
+def test_venv_tells_scripts_where_it_is_and_what_it_stands_on(sample: Sample, noxden: Call) -> None:
+    made = read(noxden("venv", "--group", "test", "--json"))
+
+    assert made == {
+        "path": str(sample.path / ".venv"),
+        "key": noxden("key", "--group", "test").strip(),
+        "python": made["python"],
+        "size": made["size"],
+        "reused": False,
+        "reason": "new environment",
+        "warnings": [],
+    }
+    again = read(noxden("venv", "--group", "test", "--json"))
+    assert again["reused"] is True
+
+
+def test_a_den_that_is_reached_by_a_link_has_the_roots_of_its_environments(
+    sample: Sample, env: dict[str, str], noxden: Call, nox: RunNox, fresh_den: Path
+) -> None:
+    link = fresh_den.with_name("link-to-den")
+    link.symlink_to(fresh_den)
+
+    assert nox(sample, "-s", "unit", env=env | {"NOXDEN_DIR": str(link)}).code == 0
+
+    for den in (link, fresh_den):
+        [entry] = read(noxden("envs", "--json", env={"NOXDEN_DIR": str(den)}))
+        assert entry["roots"] == [str(sample.path / ".nox" / "unit")]
+    gone = noxden("gc", "--dry-run", "--max-size", "0", "--json", env={"NOXDEN_DIR": str(link)})
+    assert read(gone)["removals"] == []
+
+
+def test_key_takes_the_variables_that_the_configuration_names(sample: Sample, noxden: Call) -> None:
+    plain = noxden("key", "unit")
+    with (sample.path / "pyproject.toml").open("a") as file:
+        file.write('[tool.noxden.den]\nkey-env = ["MINE"]\n')
+    sample.lock()
+
+    assert noxden("key", "unit") == plain
+    deep = sample.path / "src" / "deep"
+    with_variable = noxden("key", "unit", env={"MINE": "1"})
+    assert with_variable != plain
+    assert noxden("key", "unit", env={"MINE": "1"}, at=deep) == with_variable
+    noxden("venv", "--group", "test", env={"MINE": "1"})
+    assert read(noxden("verify", "unit", "--json", env={"MINE": "1"}))
 
 
 def test_uv_run_installs_the_project_s_packages_beside_as_venv_says(

@@ -105,7 +105,7 @@ def test_dependencies_in_a_file_that_cache_keys_name_are_noticed(
         tmp_path / "dyn",
         '[project]\nname = "dyn"\nversion = "1"\nrequires-python = ">=3.11"\n'
         'dynamic = ["dependencies"]\n'
-        '[tool.setuptools]\npackages = []\n'
+        "[tool.setuptools]\npackages = []\n"
         '[tool.setuptools.dynamic]\ndependencies = { file = ["requirements.txt"] }\n'
         '[tool.uv]\ncache-keys = [{ file = "pyproject.toml" }, { file = "requirements.txt" }]\n'
         + BUILD.format(backend="setuptools", module="setuptools.build_meta"),
@@ -163,7 +163,7 @@ def test_a_git_source_with_large_files_is_refused(tmp_path: Path, env: dict[str,
     lock(root, env)
     key(root, env)
     plain = (root / "uv.lock").read_text("utf-8")
-    (root / "uv.lock").write_text(plain.replace('origin#', 'origin?lfs=true#'), "utf-8")
+    (root / "uv.lock").write_text(plain.replace("origin#", "origin?lfs=true#"), "utf-8")
 
     with pytest.raises(UsageError):
         key(root, env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from noxden.den.fingerprint import read_isolation
 from noxden.den.prepare import Prepared, prepare
 from noxden.den.workplace import open_workplace
-from noxden.errors import NoxdenError
+from noxden.errors import InfrastructureError, NoxdenError, SafetyError, UsageError
 from noxden.lock.request import Request
 from tests.sandbox import Ran, installed_pythons, make_wheel, run
 
@@ -493,6 +494,50 @@ def test_a_wheel_in_the_checkout_is_a_source(
     session.prepare()
     assert session.python("import mine; print(mine.WHO)") == "1"
     assert session.prepare().reused
+
+
+@pytest.mark.parametrize("layered", [True, False])
+@pytest.mark.parametrize("isolated", [True, False])
+def test_an_archive_in_the_checkout_that_is_not_the_one_in_the_lock_is_refused(
+    isolated: bool, layered: bool, project: MakeProject, env: dict[str, str], tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path / "sample" / "dist", "mine", files={"mine.py": "WHO = 1"})
+    more = '[tool.uv.sources]\nmine = { path = "dist/mine-1.0-py3-none-any.whl" }\n'
+    more += "" if isolated else "[tool.uv]\nno-build-isolation = true\n"
+    sample = project(["mine"], more=more)
+    expected = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    make_wheel(wheel.parent, "mine", files={"mine.py": "WHO = 2"})
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    session = Session(sample, env)
+    for _ in range(2):  # computed, then remembered
+        with pytest.raises(SafetyError) as caught:
+            session.prepare(layered=layered)
+        assert str(caught.value) == (
+            f"{wheel} is not the mine of uv.lock: expected sha256 {expected}, found {found}; "
+            f"find out who changed the file, then run: uv lock --upgrade-package mine"
+        )
+    sample.uv("lock", "--quiet", "--upgrade-package", "mine")
+    session.prepare(layered=layered)
+    assert session.python("import mine; print(mine.WHO)") == "2"
+
+
+def test_a_module_named_build_in_a_path_source_is_followed(
+    project: MakeProject, env: dict[str, str], tmp_path: Path
+) -> None:
+    other = local_package(tmp_path / "other", "other")
+    for folder in ("src/other/build", "src/other/dist", "build", "dist", "src/other/__pycache__"):
+        (other / folder).mkdir()
+        (other / folder / "__init__.py").write_text("WHO = 1")
+    source = '[tool.uv.sources]\nother = { path = "../other", editable = false }\n'
+    session = Session(project(["other"], more=source), env)
+    session.prepare()
+    for folder in ("build", "dist", "src/other/__pycache__"):
+        (other / folder / "__init__.py").write_text("WHO = 'two'")
+        assert session.prepare().reused, folder
+    for folder in ("src/other/build", "src/other/dist"):
+        (other / folder / "__init__.py").write_text("WHO = 'two'")
+        assert not session.prepare().reused, folder
+    assert session.python("import other.build; print(other.build.WHO)") == "two"
 
 
 def test_a_git_source_belongs_to_the_base(
@@ -1056,15 +1101,152 @@ def test_a_den_that_is_read_only_serves_the_bases_it_has(
             f"the den is read-only and lacks {fresh_den}/envs/{key}; fill it first, or set NOXDEN_DIR"
         )
     finally:
-        # Locks of a failed attempt are held until this process ends.
         subprocess.run(["umount", "--lazy", fresh_den], check=True)
+
+
+@pytest.mark.parametrize("setting", ["target", "prefix"])
+@pytest.mark.parametrize("file", ["pyproject.toml", "uv.toml", "../pyproject.toml", "user"])
+def test_settings_that_lead_uv_out_of_the_den_are_refused(
+    file: str,
+    setting: str,
+    project: MakeProject,
+    fresh: dict[str, str],
+    fresh_den: Path,
+    tmp_path: Path,
+) -> None:
+    outside = tmp_path / "outside"
+    sample = project(["attrs"])
+    table = "tool.uv.pip" if file.endswith("pyproject.toml") else "pip"
+    at = tmp_path / "config/uv/uv.toml" if file == "user" else (sample.path / file).resolve()
+    at.parent.mkdir(parents=True, exist_ok=True)
+    with at.open("a") as opened:
+        opened.write(f'[{table}]\n{setting} = "{outside}"\n')
+    session = Session(sample, fresh | {"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    with pytest.raises(UsageError) as caught:
+        session.prepare()
+    assert str(caught.value) == (
+        f"{at} sets {setting} in [{table}]: uv would install outside of the den; "
+        f"remove it, or give --{setting} where you call uv pip"
+    )
+    assert not outside.exists()
+    assert bases(fresh_den) == []
+
+
+def test_settings_of_uv_pip_that_no_key_knows_of_are_refused(
+    project: MakeProject, fresh: dict[str, str]
+) -> None:
+    sample = project(["attrs"], more="[tool.uv.pip]\nno-build-isolation = true\n")
+    with pytest.raises(UsageError) as caught:
+        Session(sample, fresh).prepare()
+    assert str(caught.value) == (
+        f"{sample.path}/pyproject.toml sets no-build-isolation in [tool.uv.pip], which uv sync "
+        f"does not read; move it to [tool.uv]"
+    )
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_settings_of_uv_pip_for_other_commands_do_no_harm(
+    isolated: bool, project: MakeProject, fresh: dict[str, str]
+) -> None:
+    more = f"""
+    [tool.uv]
+    no-build-isolation = {str(not isolated).lower()}
+
+    [tool.uv.pip]
+    system = true
+    break-system-packages = true
+    python = "3.99"
+    python-version = "3.8"
+    no-deps = true
+    require-hashes = true
+    only-binary = ["attrs"]
+    """
+    sample = project(["attrs", "uv_build"], package=True, more=more)
+    session = Session(sample, fresh)
+    session.prepare()
+    assert session.python("import attr, sample; print(sample.WHO)") == "first"
+
+
+def test_variables_that_leave_packages_out_are_not_heard(
+    project: MakeProject, fresh: dict[str, str]
+) -> None:
+    names = ("UV_NO_INSTALL_PROJECT", "UV_NO_INSTALL_LOCAL", "UV_NO_INSTALL_WORKSPACE")
+    env = fresh | dict.fromkeys(names, "1")
+    for layered in (True, False):
+        session = Session(project(["attrs"], package=True), env, f"layered-{layered}")
+        session.prepare(layered=layered)
+        assert session.python("import attr, sample; print(sample.WHO)") == "first"
+
+
+def test_a_path_file_that_a_power_loss_left_empty_is_written_again(
+    project: MakeProject, env: dict[str, str]
+) -> None:
+    session = Session(project(["attrs"]), env)
+    session.prepare()
+    (file,) = session.location.glob("lib/python*/site-packages/*.pth")
+    for broken in (b"", b"\xff"):
+        file.write_bytes(broken)
+        assert not session.prepare().reused
+        session.python("import attr")
+    assert [path.name for path in session.location.glob(".noxden*")] == []
+
+
+def test_a_build_that_fails_leaves_no_lock_behind(
+    project: MakeProject, fresh: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from noxden.den import worktrees
+
+    sample = project(["attrs"])
+    session = Session(sample, fresh)
+
+    def locks() -> list[str]:
+        held = Path("/proc/self/fd").iterdir()
+        links = [str(name.readlink()) for name in held if os.path.lexists(name)]
+        return [link for link in links if link.startswith(fresh["NOXDEN_DIR"])]
+
+    for error in (InfrastructureError("broken"), KeyboardInterrupt()):
+
+        def fail(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(worktrees.WorktreeEnvironment, "build", lambda *_, **__: fail())
+            with pytest.raises(type(error)):
+                session.prepare()
+        assert locks() == []
+    session.prepare()
+    assert not any("waiting" in line for line in session.said)
+
+
+COLLIDING = """
+import noxden
+
+@noxden.session(name="my show", groups=["broken"])
+def first(session):
+    pass
+
+@noxden.session(name="my-show")
+def second(session):
+    session.run("python", "-c", "import attr; print('second')")
+"""
+
+
+def test_a_session_does_not_wait_for_one_of_the_same_folder_that_failed_to_build(
+    project: MakeProject, nox: RunNox, tmp_path: Path
+) -> None:
+    broken = local_package(tmp_path / "broken", "broken")
+    more = '[tool.uv.sources]\nbroken = { path = "../broken" }\n'
+    sample = project(["attrs"], groups={"broken": ["broken"]}, more=more, noxfile=COLLIDING)
+    shutil.rmtree(broken / "src")
+    ran = nox(sample)
+    assert (ran.code, ran.lines) == (1, ["second"]), ran.text
+    assert "Session my show failed." in ran.stderr
+    assert "waiting" not in ran.stderr
 
 
 def test_the_document_of_a_base_is_what_its_key_is_the_hash_of(
     project: MakeProject, env: dict[str, str], den: Path
 ) -> None:
-    import hashlib
-
     prepared = Session(project(["attrs"]), env).prepare()
     document = (den / "envs" / prepared.resolution.key / "env.json").read_bytes()
     assert hashlib.sha256(document).hexdigest() == prepared.resolution.key

@@ -262,3 +262,77 @@ def test_a_project_in_a_folder_with_spaces_and_letters_of_all_kinds(
     ran = nox(sample, "-s", "lint")
     assert ran.code == 0, ran.text
     assert read_steps(folder / ".noxden" / "lint")["types"] == "passed"
+
+
+def test_a_stale_lock_fails_its_step_and_the_others_run(sample: Sample, nox: RunNox) -> None:
+    sample.edit("pyproject.toml", "dependencies = ['iniconfig']", "dependencies = ['six']")
+    stale = (sample.path / "uv.lock").read_bytes()
+    ran = nox(sample, "-s", "lint")
+    assert ran.code == 1
+    assert "1 of 4 steps failed: lock (exit code 1)" in ran.stderr, ran.text
+    folder = sample.path / ".noxden" / "lint"
+    assert read_steps(folder) == {
+        "lock": "failed",
+        "spelling": "passed",
+        "check": "passed",
+        "format": "passed",
+    }
+    assert (sample.path / "uv.lock").read_bytes() == stale
+
+
+def test_fix_repairs_a_stale_lock(sample: Sample, nox: RunNox) -> None:
+    sample.edit("pyproject.toml", "dependencies = ['iniconfig']", "dependencies = ['six']")
+    ran = nox(sample, "-s", "lint", "--", "--fix")
+    assert ran.code == 0, ran.text
+    assert sample.uv("lock", "--check", check=False).code == 0
+    assert nox(sample, "-s", "lint").code == 0
+
+
+def test_a_stale_lock_is_refused_where_lint_does_not_check_it_and_by_other_sessions(
+    sample: Sample, nox: RunNox
+) -> None:
+    sample.write(
+        "noxfile.py",
+        """
+        import noxden
+
+        noxden.lint()
+        noxden.lint("quick", steps=["format"])
+
+        @noxden.session(only_groups=["lint"])
+        def same(session):
+            session.run("ruff", "--version")
+        """,
+    )
+    sample.edit("pyproject.toml", "dependencies = ['iniconfig']", "dependencies = ['six']")
+    assert nox(sample, "-s", "lint").code == 1
+    for name in ("quick", "same"):
+        ran = nox(sample, "-s", name)
+        assert ran.code == 1
+        assert "uv.lock does not fit pyproject.toml; run: uv lock (exit code 2)" in ran.stderr
+
+
+def test_the_summary_of_a_session_without_environment_goes_where_the_output_goes(
+    sample: Sample, nox: RunNox
+) -> None:
+    (sample.path / "uv.lock").unlink()
+    ran = nox(sample, "-s", "lint", "--", "--output", "out")
+    assert ran.code == 1
+    summary = read_summary(sample.path / "out")
+    assert (summary["status"], summary["exit_code"]) == ("failed", 2)
+    assert not (sample.path / ".noxden").exists()
+
+
+def test_a_stale_lock_is_told_where_the_project_itself_is_installed_too(
+    project: MakeProject, nox: RunNox
+) -> None:
+    sample = project(
+        ["iniconfig"],
+        groups={"lint": ["codespell", "six"]},
+        package=True,
+        noxfile='import noxden\n\nnoxden.lint(steps=["lock", "spelling", "types"])\n',
+    )
+    sample.edit("pyproject.toml", "dependencies = ['iniconfig']", "dependencies = ['six']")
+    assert nox(sample, "-s", "lint").code == 1
+    steps = read_steps(sample.path / ".noxden" / "lint")
+    assert steps == {"lock": "failed", "spelling": "passed", "types": "failed"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,6 +16,7 @@ from noxden.den.prepare import prepare
 from noxden.den.verify import Finding, Verdict, verify_base
 from noxden.den.workplace import open_workplace
 from noxden.lock.request import Request
+from noxden.lock.selection import canonical_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,13 +163,79 @@ def test_a_base_whose_interpreter_became_another_is_removed(
 ) -> None:
     document = json.loads((built.base / "env.json").read_bytes())
     document["interpreter"]["build"] = "another build"
-    (built.base / "env.json").write_text(json.dumps(document))
+    text = canonical_json(document)
+    (built.base / "env.json").write_bytes(text)
+    built = built._replace(base=built.base.rename(built.base.with_name(sha256(text).hexdigest())))
     tamper(built.module)
 
     code, [verdict] = verify(built, capsys, "--repair")
 
     assert (code, verdict["repaired"]) == (
         0, "removed, for its interpreter is gone or another; nothing can use it",
+    )  # fmt: skip
+    assert list(built.base.parent.iterdir()) == []
+
+
+def test_a_package_that_is_missing_as_a_whole_is_found_and_brought_back(
+    built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [info] = built.module.parent.glob("six-*.dist-info")
+    shutil.rmtree(info)
+    built.module.unlink()
+    relative = str((info / "RECORD").relative_to(built.base))
+
+    assert verify_base(built.base).findings == (Finding("missing package", relative, "six"),)
+
+    code, [verdict] = verify(built, capsys, "--repair")
+    assert (code, verdict["repaired"]) == (0, "rebuilt")
+    assert info.is_dir()
+    assert built.module.exists()
+
+
+def test_a_record_that_cannot_be_read_is_a_finding(
+    built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = next(built.module.parent.glob("six-*.dist-info")) / "RECORD"
+    record.unlink()
+    record.write_bytes(b"six.py,sha256=\n")
+
+    code, [verdict] = verify(built, capsys)
+
+    relative = str(record.relative_to(built.base))
+    assert code == 4
+    assert {"problem": "changed", "file": relative, "package": "six"} in verdict["findings"]
+
+
+def test_an_env_json_that_is_not_what_the_key_stands_for_is_found_and_the_base_goes(
+    built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads((built.base / "env.json").read_bytes())
+    document["selection"].pop()
+    (built.base / "env.json").write_bytes(canonical_json(document))
+
+    assert verify_base(built.base).findings == (Finding("changed", "env.json", ""),)
+
+    code, [verdict] = verify(built, capsys, "--repair")
+    assert (code, verdict["repaired"]) == (
+        0, "removed, for its env.json is changed; the next session builds it",
+    )  # fmt: skip
+    assert list(built.base.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", ["f" * 64, ""])
+def test_nothing_is_installed_from_a_pylock_that_is_not_the_selection(
+    other: str, built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads((built.base / "env.json").read_bytes())
+    pylock = built.base / "pylock.toml"
+    pylock.write_text(pylock.read_text().replace(document["selection"][0]["sha256"], other))
+
+    assert verify_base(built.base).findings == (Finding("changed", "pylock.toml", ""),)
+
+    tamper(built.module)
+    code, [verdict] = verify(built, capsys, "--repair")
+    assert (code, verdict["repaired"]) == (
+        0, "removed, for its pylock.toml is changed; the next session builds it",
     )  # fmt: skip
     assert list(built.base.parent.iterdir()) == []
 

@@ -16,6 +16,7 @@ options = st.builds(
     extras=names,
     packages=names,
     layered=st.booleans(),
+    any_lock=st.booleans(),
 )
 
 
@@ -32,6 +33,7 @@ def test_the_request_carries_every_option(made: SessionOptions, python: str | No
         extras=made.extras,
         packages=made.packages,
         python=python,
+        any_lock=made.any_lock,
     )
 
 

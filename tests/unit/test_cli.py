@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -43,9 +44,7 @@ def test_every_command_says_what_it_does_with_examples(
 
 
 def test_every_listing_has_json() -> None:
-    listings = [
-        import_module(f"noxden.commands.{name}").command for name in cli._COMMANDS if name != "venv"
-    ]
+    listings = [import_module(f"noxden.commands.{name}").command for name in cli._COMMANDS]
 
     assert [one.name for one in listings if "--json" not in options_of(one)] == []
 
@@ -118,6 +117,81 @@ def test_a_wrong_command_line_ends_with_2_and_the_nearest_name(
 ) -> None:
     assert main(words, caller) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("NOXDEN_DRI", "/x", "unknown environment variable NOXDEN_DRI; did you mean NOXDEN_DIR?"),
+        (
+            "NOXDEN_TRUST", "Untrusted",
+            "environment variable NOXDEN_TRUST is to be trusted or untrusted, got 'Untrusted'",
+        ),
+        (
+            "NOXDEN_DEBUG", "maybe",
+            "environment variable NOXDEN_DEBUG is to be 1 or 0, got 'maybe'",
+        ),
+        (
+            "NOXDEN_DIR", "den",
+            "NOXDEN_DIR=den cannot be the den; set NOXDEN_DIR to the absolute path of a directory",
+        ),
+    ],
+)  # fmt: skip
+def test_a_variable_that_is_wrong_ends_every_command_with_2(
+    variable: str, value: str, message: str, caller: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = caller._replace(env={**caller.env, variable: value})
+
+    assert main(["envs"], wrong) == 2
+    assert capsys.readouterr() == ("", f"noxden: {message}\n")
+
+
+def test_doctor_tells_of_a_wrong_variable_and_goes_on(
+    caller: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = caller._replace(env={**caller.env, "NOXDEN_DRI": "/x"})
+
+    assert main(["doctor", "--json"], wrong) == 3
+    said = json.loads(capsys.readouterr().out)
+    assert said[0]["message"].startswith("unknown environment variable NOXDEN_DRI; did you")
+    assert "variables" in {one["check"] for one in said}
+
+
+WINDOWS = "noxden: noxden needs a POSIX system and does not run on Windows; use WSL\n"
+
+
+def test_windows_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, caller: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    assert main(["envs"], caller) == 2
+    assert capsys.readouterr() == ("", WINDOWS)
+
+
+def test_a_noxfile_on_windows_ends_before_anything_of_posix_is_imported() -> None:
+    code = (
+        "import sys; sys.platform = 'win32'; sys.modules['fcntl'] = None\n"
+        "import noxden\n"
+        "noxden.unit()\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", WINDOWS)
+
+
+def test_the_command_reaches_its_refusal_of_windows_without_posix() -> None:
+    code = (
+        "import sys; sys.modules['fcntl'] = None\n"
+        "import click, noxden.cli as cli\n"
+        "sys.platform = 'win32'\n"
+        "sys.exit(cli.main(['envs']))\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", WINDOWS)
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from noxden.den import owners
+from noxden.den.lifecycle import find_replaced, publish
 from noxden.den.owners import find_leftovers, sibling_name
 
 if TYPE_CHECKING:
@@ -35,3 +36,21 @@ def test_a_sibling_whose_process_id_went_to_another_process_is_a_left_over(tmp_p
     stale.mkdir()
 
     assert list(find_leftovers(tmp_path)) == [stale]
+
+
+def test_what_was_replaced_is_nobody_s_left_over_for_a_day(tmp_path: Path) -> None:
+    entry = tmp_path / "entry"
+    entry.mkdir()
+    os.utime(entry, (0, 0))
+    publish(
+        entry,
+        lock=tmp_path / "locks" / "entry.lock",
+        is_whole=lambda path: (path / "whole").exists(),
+        build=lambda sibling: (sibling / "whole").touch(),
+    )
+    [(replaced, name)] = find_replaced(tmp_path)
+
+    assert name == "entry"
+    assert list(find_leftovers(tmp_path)) == []
+    os.utime(replaced, (time.time() - 25 * HOUR, time.time() - 25 * HOUR))
+    assert list(find_leftovers(tmp_path)) == [replaced]

@@ -28,20 +28,21 @@ def make_entry(
     return BaseEntry(
         key=key,
         python="3.12.1",
-        names=tuple(sorted(shared)),
+        names=tuple(sorted(artifact.partition("@")[0] for artifact in shared)),
         size=own + sum(shared.values()),
         created=0.0,
         last_used=NOW - idle,
         in_use=in_use,
         roots=roots,
         shared=shared,
+        artifacts=frozenset(shared),
     )
 
 
-def make_inventory(*bases: BaseEntry, total: int = 0) -> Inventory:
+def make_inventory(*bases: BaseEntry, total: int = 0, only_cache: int = 0) -> Inventory:
     return Inventory(
         bases=bases, leftovers=(), dead_roots=(), memos=(), uv_cache=0,
-        total=total or sum(base.size for base in bases),
+        total=total or sum(base.size for base in bases), only_cache=only_cache,
     )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_over_the_size_the_least_recently_used_go_until_it_fits() -> None:
     plan = compute_plan(make_inventory(*bases), Limits(2 * MB, 30 * DAY), NOW)
 
     assert [(one.key, one.reason) for one in plan.removals] == [("b", "over max-size")]
-    assert (plan.over, plan.drop_downloads) == (0, False)
+    assert (plan.over, plan.drop_downloads) == (0, True)
 
 
 @pytest.mark.parametrize("shield", [{"in_use": True}, {"roots": ("/checkout/.nox/unit",)}])
@@ -88,8 +89,8 @@ def test_what_is_in_use_or_stood_on_stays_whatever_the_limits(shield: dict[str, 
 
 
 def test_a_package_that_a_kept_base_selects_frees_nothing_and_stays_in_the_cache() -> None:
-    old = make_entry("old", idle=40 * DAY, shared={"numpy": 5 * MB, "six": MB})
-    new = make_entry("new", shared={"numpy": 5 * MB})
+    old = make_entry("old", idle=40 * DAY, shared={"numpy@1": 5 * MB, "six@1": MB})
+    new = make_entry("new", shared={"numpy@1": 5 * MB})
 
     plan = compute_plan(make_inventory(old, new, total=8 * MB), Limits(10**15, 30 * DAY), NOW)
 
@@ -99,12 +100,58 @@ def test_a_package_that_a_kept_base_selects_frees_nothing_and_stays_in_the_cache
 
 
 def test_two_removed_bases_free_what_they_share_once() -> None:
-    bases = [make_entry(key, idle=40 * DAY, shared={"numpy": 5 * MB}) for key in "ab"]
+    bases = [make_entry(key, idle=40 * DAY, shared={"numpy@1": 5 * MB}) for key in "ab"]
 
     plan = compute_plan(make_inventory(*bases, total=7 * MB), Limits(10**15, 30 * DAY), NOW)
 
     assert [one.frees for one in plan.removals] == [MB, 6 * MB]
     assert plan.expected == 0
+
+
+def test_ten_idle_bases_each_with_another_torch_free_what_only_they_have() -> None:
+    kept = make_entry("kept", shared={"torch@kept": 500 * MB})
+    idle = [
+        make_entry(f"old{number}", idle=40 * DAY, shared={f"torch@{number}": 500 * MB})
+        for number in range(10)
+    ]
+    inventory = make_inventory(kept, *idle)
+
+    plan = compute_plan(inventory, Limits(600 * MB, 30 * DAY), NOW)
+
+    assert len(plan.removals) == 10
+    assert (plan.expected, plan.over, plan.drop_downloads) == (501 * MB, 0, True)
+    assert plan.packages == ()
+
+
+def test_below_the_size_another_version_of_a_kept_package_stays_in_the_cache() -> None:
+    kept = make_entry("kept", shared={"torch@kept": 500 * MB})
+    idle = make_entry("idle", idle=40 * DAY, shared={"torch@idle": 500 * MB})
+
+    plan = compute_plan(make_inventory(kept, idle), Limits(10**15, 30 * DAY), NOW)
+
+    assert [one.frees for one in plan.removals] == [MB]
+    assert (plan.packages, plan.drop_downloads) == ((), False)
+
+
+def test_over_the_size_the_cache_drops_its_downloads_before_bases_go() -> None:
+    bases = [make_entry(key, idle=idle * DAY) for key, idle in (("a", 1), ("b", 3))]
+    inventory = make_inventory(*bases, total=10 * MB, only_cache=8 * MB)
+
+    enough = compute_plan(inventory, Limits(3 * MB, 30 * DAY), NOW)
+    too_little = compute_plan(inventory, Limits(MB, 30 * DAY), NOW)
+    afterwards = compute_plan(inventory, Limits(9 * MB, 30 * DAY), NOW, dropped=True)
+
+    assert (enough.removals, enough.expected, enough.drop_downloads) == ((), 2 * MB, True)
+    assert [one.key for one in too_little.removals] == ["b"]
+    assert [one.key for one in afterwards.removals] == ["b"]
+
+
+def test_a_base_that_nothing_over_the_limits_concerns_stays_though_its_downloads_go() -> None:
+    inventory = make_inventory(make_entry("a", idle=DAY), total=5 * MB, only_cache=4 * MB)
+
+    plan = compute_plan(inventory, Limits(2 * MB, 30 * DAY), NOW)
+
+    assert (plan.removals, plan.drop_downloads, plan.over) == ((), True, 0)
 
 
 def test_left_overs_dead_roots_and_old_memos_go_along() -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from noxden._config_table import Setting, collect_settings
-from noxden.config import Config, DenConfig, LintConfig, UnitConfig, load_config
+from noxden.config import (
+    _KNOWN,
+    _OURS,
+    Config,
+    DenConfig,
+    LintConfig,
+    UnitConfig,
+    load_config,
+)
 from noxden.den.layout import open_den
 from noxden.errors import UsageError
+from noxden.inside import noxden_inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +174,65 @@ def test_what_is_wrong_with_a_variable_is_told_by_its_name(
     variable: str, value: str, message: str, tmp_path: Path
 ) -> None:
     assert wrong(tmp_path, "", {variable: value}) == message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        (
+            "NOXDEN_UNTI_WORKERS", "1",
+            "unknown environment variable NOXDEN_UNTI_WORKERS; did you mean NOXDEN_UNIT_WORKERS?",
+        ),
+        (
+            "NOXDEN_TRSUT", "untrusted",
+            "unknown environment variable NOXDEN_TRSUT; did you mean NOXDEN_TRUST?",
+        ),
+        (
+            "NOXDEN_QQQQQQQQQQ", "1",
+            "unknown environment variable NOXDEN_QQQQQQQQQQ; noxden config shows those it knows",
+        ),
+        (
+            "NOXDEN_TRUST", "Untrusted",
+            "environment variable NOXDEN_TRUST is to be trusted or untrusted, got 'Untrusted'",
+        ),
+        (
+            "NOXDEN_OFFLINE", "ja",
+            "environment variable NOXDEN_OFFLINE is to be 1 or 0, got 'ja'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_refused_in_a_project_without_a_table_too(
+    variable: str, value: str, message: str, tmp_path: Path
+) -> None:
+    assert wrong(tmp_path, "", {variable: value}) == message
+
+
+def test_every_variable_that_is_documented_or_set_by_a_session_is_known() -> None:
+    reference = Path(__file__).parents[2].joinpath("docs", "reference")
+    said = " ".join(file.read_text("utf-8") for file in reference.iterdir())
+    inside = Path(noxden_inside.__file__).read_text("utf-8")
+    names = {*re.findall(r"\bNOXDEN_[A-Z_]*[A-Z]\b(?!>)", said + inside)}
+    assert {"NOXDEN_DIR", "NOXDEN_UNIT_WORKERS", "NOXDEN_REMOTE", "NOXDEN_WHEEL"} <= names
+    assert sorted(names - _KNOWN - _OURS) == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o750])
+def test_a_den_that_others_may_write_is_neither_read_nor_written(mode: int, tmp_path: Path) -> None:
+    memo = open_den({"NOXDEN_DIR": str(tmp_path / "den")}).memo
+    expected = load(tmp_path, FULL)
+    [planted] = memo.iterdir()
+    text = planted.read_text("utf-8").replace("typos", "none")
+    planted.write_text(text, "utf-8")
+    memo.parent.chmod(mode)
+    assert load(tmp_path, FULL) == expected
+    planted.unlink()
+    assert load(tmp_path, FULL) == expected
+    assert list(memo.iterdir()) == []
+
+
+def test_reading_the_configuration_makes_no_den(tmp_path: Path) -> None:
+    load(tmp_path, FULL)
+    assert not (tmp_path / "den").exists()
 
 
 def test_every_setting_says_where_its_value_comes_from() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from noxden._switches import is_on, wants_traceback
 from noxden.den import layout, owners
 from noxden.den.filesystem import explain_unsafe_locks, find_mount, refuse_unsafe_locks
 from noxden.den.layout import compute_den_directory, open_den
@@ -21,7 +23,7 @@ from noxden.den.lifecycle import publish
 from noxden.den.locks import exclusive, hold_use, try_exclusive
 from noxden.den.memo import compute_digest, recall, remember
 from noxden.den.owners import find_leftovers, sibling_name
-from noxden.errors import InfrastructureError, SafetyError
+from noxden.errors import InfrastructureError, SafetyError, UsageError
 from tests.sandbox import run
 
 if TYPE_CHECKING:
@@ -45,11 +47,71 @@ def test_the_den_is_where_the_variables_say(env: dict[str, str], directory: str)
         assert compute_den_directory(env) == Path(directory)
 
 
-def test_a_relative_den_is_relative_to_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trust", ["trusted", "untrusted"])
+def test_a_den_has_one_path_whatever_link_names_it(trust: str, tmp_path: Path) -> None:
+    (tmp_path / "real" / "x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    ending = "-untrusted" if trust == "untrusted" else ""
+    for name in ("real/den", "link/den", "link/x/../den", "real/x/../den/"):
+        found = compute_den_directory({"NOXDEN_DIR": f"{tmp_path}/{name}", "NOXDEN_TRUST": trust})
+        assert found == tmp_path / "real" / f"den{ending}"
+    (tmp_path / "shortcut").symlink_to(tmp_path / "real" / "den")
+    found = compute_den_directory({"NOXDEN_DIR": f"{tmp_path}/shortcut", "NOXDEN_TRUST": trust})
+    assert found == tmp_path / "real" / f"den{ending}"
+
+
+@pytest.mark.parametrize("trust", ["trusted", "untrusted"])
+@pytest.mark.parametrize("named", ["den", "./den", ".", "~nouser/x", "/", "//", "/x/.."])
+def test_a_den_that_is_not_an_absolute_directory_is_refused_with_the_way_out(
+    named: str, trust: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert compute_den_directory({"NOXDEN_DIR": "den"}) == tmp_path / "den"
+    with pytest.raises(UsageError) as caught:
+        compute_den_directory({"NOXDEN_DIR": named, "NOXDEN_TRUST": trust})
+    assert str(caught.value) == (
+        f"NOXDEN_DIR={named} cannot be the den; set NOXDEN_DIR to the absolute path of a directory"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the variables of XDG")
+def test_a_relative_cache_directory_is_ignored_and_a_relative_home_refused() -> None:
+    env = {"HOME": "/home/me", "XDG_CACHE_HOME": "cache"}
+    assert compute_den_directory(env) == Path("/home/me/.cache/noxden")
+    with pytest.raises(UsageError) as caught:
+        compute_den_directory({"HOME": "me"})
+    assert str(caught.value) == (
+        "the user's cache directory me/.cache/noxden cannot be the den; "
+        "set NOXDEN_DIR to the absolute path of a directory"
+    )
+
+
+@pytest.mark.parametrize("trust", ["Untrusted", "untrusted ", "no", "", "1"])
+def test_a_trust_that_is_misspelled_never_gives_the_trusted_den(trust: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_den({"NOXDEN_DIR": str(tmp_path / "den"), "NOXDEN_TRUST": trust})
+    assert str(caught.value) == (
+        f"environment variable NOXDEN_TRUST is to be trusted or untrusted, got {trust!r}"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "on"),
+    [
+        *((value, True) for value in ("1", "true", "yes", "on", "TRUE", " Yes ")),
+        *((value, False) for value in ("0", "false", "no", "off", "OFF", "")),
+    ],
+)
+def test_a_switch_is_on_or_off(value: str, *, on: bool) -> None:
+    assert is_on({"NOXDEN_OFFLINE": value}, "NOXDEN_OFFLINE") is on
+    assert wants_traceback({"NOXDEN_DEBUG": value}) is on
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        is_on({"NOXDEN_OFFLINE": "maybe"}, "NOXDEN_OFFLINE")
+    said = "environment variable NOXDEN_OFFLINE is to be 1 or 0, got 'maybe'"
+    assert str(caught.value) == said
+    assert not wants_traceback({"NOXDEN_DEBUG": "maybe"})
 
 
 def test_other_systems_keep_the_den_where_they_keep_caches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,12 +158,17 @@ def test_a_den_whose_format_cannot_be_read_gets_one(tmp_path: Path) -> None:
     assert (den.envs / "kept").is_dir()
 
 
-def test_a_den_that_cannot_be_made_is_an_error_with_the_next_step(tmp_path: Path) -> None:
-    (tmp_path / "den").symlink_to(tmp_path / "nowhere" / "else")
+def test_a_den_that_cannot_be_made_is_an_error_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_root: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(layout, "_discard_older", fail)
     with pytest.raises(InfrastructureError) as caught:
         open_den({"NOXDEN_DIR": str(tmp_path / "den")})
     assert str(caught.value) == (
-        f"cannot create the den {tmp_path}/den: File exists; set NOXDEN_DIR elsewhere"
+        f"cannot create the den {tmp_path}/den: No space left on device; set NOXDEN_DIR elsewhere"
     )
 
 

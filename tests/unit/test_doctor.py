@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,28 @@ def test_a_missing_uv_is_broken(tmp_path: Path) -> None:
 
     assert (found.check, found.severity) == ("uv", "broken")
     assert found.message == "UV=/nowhere/uv names no program; unset it or name a uv binary"
+
+
+def test_a_uv_that_is_too_old_is_broken(tmp_path: Path) -> None:
+    old = tmp_path / "uv"
+    old.write_text("#!/bin/sh\necho uv 0.4.0\n")
+    old.chmod(0o755)
+
+    [found] = check_uv({"UV": str(old), "PATH": os.environ["PATH"]}, tmp_path)
+
+    assert found == Diagnosis(
+        "uv", "broken",
+        f"{old} is uv 0.4.0, noxden needs 0.13 or newer; run: pip install 'uv>=0.13'",
+        "pip install --upgrade uv",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["NOXDEN_DIR", "NOXDEN_TRUST"])
+def test_variables_that_name_no_den_are_a_diagnosis(name: str, tmp_path: Path) -> None:
+    found = {one.check: one for one in examine(tmp_path, {name: "x", "PATH": ""}, [None], 10**9)}
+
+    assert found["den"].severity == "broken"
+    assert name in found["den"].message
 
 
 def test_left_overs_dead_roots_and_broken_bases_are_told_with_gc_as_remedy(den: Den) -> None:

@@ -153,10 +153,17 @@ def test_mypy_is_given_src_only_where_its_configuration_names_no_files(
 
 
 def test_the_project_is_installed_only_where_a_step_imports_it(tmp_path: Path) -> None:
-    alone = SessionOptions(only_groups=("lint",))
-    with_project = SessionOptions(groups=("lint",))
+    alone = SessionOptions(only_groups=("lint",), any_lock=True)
+    with_project = SessionOptions(groups=("lint",), any_lock=True)
     assert choose_environment(LintConfig(), tmp_path) == alone
-    assert choose_environment(LintConfig(steps=("types",)), tmp_path) == with_project
+    assert choose_environment(LintConfig(steps=("types", "lock")), tmp_path) == with_project
     (tmp_path / "mypy.ini").write_text("[mypy]\n")
     assert choose_environment(LintConfig(), tmp_path) == with_project
-    assert choose_environment(LintConfig(steps=("format",)), tmp_path) == alone
+    assert choose_environment(LintConfig(steps=("lock",)), tmp_path) == alone
+
+
+@pytest.mark.parametrize("steps", [("format",), ("types",), ("check", "imports")])
+def test_a_stale_lock_is_for_the_environment_to_refuse_where_no_step_checks_it(
+    steps: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert not choose_environment(LintConfig(steps=steps), tmp_path).any_lock

@@ -108,7 +108,7 @@ def test_what_lies_in_the_checkout_is_local() -> None:
     assert selection.local == (
         LocalSource("a", "../a", editable=False),
         LocalSource("b", "b", editable=True),
-        LocalSource("c", "c.whl", editable=False),
+        LocalSource("c", "c.whl", editable=False, sha256="aa"),
     )
 
 

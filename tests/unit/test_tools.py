@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from noxden.errors import InfrastructureError, UsageError
+from noxden.errors import InfrastructureError, SafetyError, UsageError
 from noxden.tools.complaints import explain_export_failure, explained, first_cause
 from noxden.tools.process import Completed, ProgramError
 from noxden.tools.process import run as run_program
@@ -82,6 +83,47 @@ def test_uv_runs_without_what_would_lead_it_elsewhere() -> None:
         "UV_NO_PROGRESS": "1",
         "UV_PREVIEW_FEATURES": "pylock",
     }
+
+
+HARMLESS = {
+    # Set by noxden itself, or they say how files are written and what is shown.
+    "UV_CACHE_DIR", "UV_COMPILE_BYTECODE", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_OFFLINE",
+    # Where files come from: what they are, uv.lock says, with a hash.
+    "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_STRATEGY",
+    "UV_INDEX_URL", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_SYSTEM_CERTS",
+    "UV_TORCH_BACKEND",
+    # How a lock is made: uv export --locked refuses a lock that was made otherwise.
+    "UV_FORK_STRATEGY", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE", "UV_PRERELEASE", "UV_RESOLUTION",
+    # Part of the key: see BUILD_VARIABLES.
+    "UV_EXCLUDE_NEWER", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_NO_BUILD_ISOLATION",
+    # With these uv fails instead of building.
+    "UV_NO_BUILD", "UV_NO_BUILD_PACKAGE",
+    # Which settings are read: noxden reads the same (read_user_settings).
+    "UV_CONFIG_FILE", "UV_NO_CONFIG",
+    # Which interpreter is found: the key has its path and build, the memo these variables.
+    "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON", "UV_PYTHON_DOWNLOADS", "UV_PYTHON_INSTALL_BIN",
+    "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_REGISTRY",
+    # Only for a Python that is no virtual environment.
+    "UV_BREAK_SYSTEM_PACKAGES",
+}  # fmt: skip
+"""Variables of uv that change neither what is selected nor where it is installed."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export", "sync", "venv", "pip sync", "pip install", "pip check", "python find",
+        "python install",
+    ],
+)  # fmt: skip
+def test_every_variable_of_the_commands_that_are_used_is_kept_out_or_known_to_be_harmless(
+    command: str,
+) -> None:
+    words: list[str | Path] = [find_uv(os.environ), *command.split(), "--help"]
+    found = set(re.findall(r"\bUV_[A-Z_]+", run_program(words, env=os.environ).stdout))
+    assert found > {"UV_CACHE_DIR"}
+    assert found - HARMLESS - LEAKS == set()
+    assert not HARMLESS & LEAKS
 
 
 def test_uv_is_told_to_stay_offline() -> None:
@@ -164,6 +206,26 @@ def test_what_a_build_backend_printed_is_shown_before_the_sentence(
         "NOXDEN_DEBUG=1 shows the commands"
     )
     assert caplog.messages == [said.strip()]
+
+
+def test_a_file_that_is_not_the_one_in_the_lock_is_refused_for_safety() -> None:
+    said = (
+        "error: Failed to read `x @ file:///x.whl`\n"
+        "  cause: Hash mismatch for `x @ file:///x.whl`\n"
+        "\n"
+        "         Expected:\n"
+        "           sha256:aa\n"
+        "\n"
+        "         Computed:\n"
+        "           sha256:bb\n"
+    )
+    with pytest.raises(SafetyError) as caught, explained("install x"):
+        raise ProgramError(Completed(("uv",), 1, "", said))
+    assert str(caught.value) == (
+        "uv cannot install x: Failed to read `x @ file:///x.whl`; Hash mismatch for `x @ "
+        "file:///x.whl` Expected: sha256:aa Computed: sha256:bb; find out who changed the file, "
+        "then run: uv lock --refresh"
+    )
 
 
 @pytest.mark.parametrize(

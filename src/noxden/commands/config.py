@@ -6,24 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noxden._switches import SWITCHES
 from noxden.commands._options import as_json, examples
 from noxden.render import print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from noxden._config_table import Setting
     from noxden.cli import Caller
-
-_SWITCHES = {
-    "NOXDEN_TRUST": "trusted",
-    "NOXDEN_OFFLINE": "0",
-    "NOXDEN_REMOTE": "",
-    "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
-    "NOXDEN_DEBUG": "0",
-}
-"""Variables that are not in the table, and what counts when they are not set."""
 
 
 @click.command(epilog=examples("noxden config", "NOXDEN_UNIT_WORKERS=4 noxden config --json"))
@@ -41,20 +32,11 @@ def command(caller: Caller, *, json: bool) -> None:
 
 def _collect_table(caller: Caller) -> list[Setting]:
     from noxden._config_table import collect_settings
-    from noxden.config import collect_overrides
+    from noxden.config import collect_overrides, find_project
 
-    file = _find_manifest(caller.cwd)
+    file = find_project(caller.cwd) / "pyproject.toml"
     text = file.read_bytes() if file.is_file() else b""
     return collect_settings(text, file, collect_overrides(caller.env))
-
-
-def _find_manifest(start: Path) -> Path:
-    """The nearest pyproject.toml; where there is none, the one that could be."""
-    folders = (start, *start.parents)
-    return next(
-        (at / "pyproject.toml" for at in folders if (at / "pyproject.toml").is_file()),
-        start / "pyproject.toml",
-    )
 
 
 def _collect_variables(env: Mapping[str, str]) -> Iterator[Setting]:
@@ -64,7 +46,7 @@ def _collect_variables(env: Mapping[str, str]) -> Iterator[Setting]:
     directory = str(compute_den_directory(env))
     named = next((name for name in ("NOXDEN_DIR", "XDG_CACHE_HOME") if env.get(name)), None)
     yield Setting("NOXDEN_DIR", directory, _source(named))
-    for name, default in _SWITCHES.items():
+    for name, default in SWITCHES.items():
         yield Setting(name, env.get(name, default), _source(name if name in env else None))
 
 

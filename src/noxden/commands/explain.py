@@ -26,11 +26,13 @@ def command(caller: Caller, *, session: str, json: bool) -> None:
     Compares what the worktree environment stands on with what uv.lock, pyproject.toml, the
     interpreter and the settings give now. Builds nothing.
     """
+    from noxden.config import find_config
     from noxden.den.explain import explain
     from noxden.den.workplace import open_workplace
 
     chosen = choose(caller, [session])
-    place = open_workplace(caller.cwd, caller.env)
+    config = find_config(caller.cwd, caller.env)
+    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
     found = [
         (one.name, explain(place, one.request, one.location, layered=one.options.layered))
         for one in chosen

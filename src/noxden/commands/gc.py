@@ -44,14 +44,14 @@ def command(
     """Remove base environments that nothing needs, and what killed builders left.
 
     What is in use stays, and what a worktree environment stands on. The rest goes when it is
-    unused for longer than --max-age; then the least recently used go until the den, uv's cache
-    included, is below --max-size. Packages that only removed environments selected
-    leave uv's cache too; if that is not enough, uv's cache drops its downloads.
+    unused for longer than --max-age, and packages that only removed environments selected leave
+    uv's cache too. If the den, uv's cache included, is still above --max-size, the cache drops
+    its downloads; then the least recently used environments go until it is below.
 
     It runs only when it is called. To run it nightly, put this into a crontab:
     17 3 * * * noxden gc
     """
-    from noxden.den.collect import apply_plan, compute_plan
+    from noxden.den.collect import apply_plan, compute_plan, merge_outcomes, merge_plans
     from noxden.den.inventory import collect_inventory
     from noxden.den.layout import open_den
     from noxden.tools.uv import Uv
@@ -60,6 +60,13 @@ def command(
     den = open_den(caller.env)
     plan = compute_plan(collect_inventory(den), limits, caller.clock(), prune_cache=prune)
     outcome = None if dry_run else apply_plan(den, plan, Uv(caller.env, den.uv_cache))
+    if outcome is not None and plan.drop_downloads and not outcome.notes:
+        # The cache keeps what it built from source: bases go for what it kept.
+        inventory = collect_inventory(den)
+        if inventory.total > limits.max_size:
+            more = compute_plan(inventory, limits, caller.clock(), dropped=True)
+            again = apply_plan(den, more, Uv(caller.env, den.uv_cache))
+            plan, outcome = merge_plans(plan, more), merge_outcomes(outcome, again)
     if json:
         print_json(_to_json(plan, outcome))
         return
@@ -110,11 +117,10 @@ def _render_rest(plan: Plan, limits: Limits) -> Iterator[str]:
     ):
         if number:
             yield f"{number} {what}"
+    if plan.drop_downloads:
+        yield "uv's cache drops its downloads"
     if plan.over:
-        yield (
-            f"what is in use or stood on takes {render_size(plan.over)} more than --max-size; "
-            f"uv's cache drops its downloads"
-        )
+        yield f"what is in use or stood on takes {render_size(plan.over)} more than --max-size"
 
 
 def _render_end(plan: Plan, outcome: Outcome | None) -> Iterator[str]:

@@ -59,7 +59,9 @@ def command(  # noqa: PLR0913 - an option each
 
 
 def _collect_requests(caller: Caller, session: str | None, request: Request) -> list[NamedRequest]:
-    spelled = any(request[:-1])
+    from noxden.lock.request import Request
+
+    spelled = request != Request(python=request.python)
     if session is None:
         if not spelled:
             message = "name a session or a selection: noxden key unit, noxden key --group test"
@@ -77,10 +79,12 @@ def _collect_requests(caller: Caller, session: str | None, request: Request) -> 
 
 
 def _compute_rows(caller: Caller, requests: list[NamedRequest]) -> list[dict[str, str]]:
+    from noxden.config import find_config
     from noxden.den.resolve import resolve
     from noxden.den.workplace import open_workplace
 
-    place = open_workplace(caller.cwd, caller.env)
+    config = find_config(caller.cwd, caller.env)
+    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
     rows = []
     for name, request in requests:
         found = resolve(place, request)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noxden.commands._options import examples, make_request, selectors
+from noxden.commands._options import as_json, examples, make_request, selectors
 from noxden.errors import UsageError
-from noxden.render import print_lines, render_size
+from noxden.render import print_json, print_lines, render_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @selectors
 @click.option("--no-layer", is_flag=True, help="A plain venv with everything in it, by uv sync.")
 @click.option("--replace", is_flag=True, help="Replace an environment that noxden did not make.")
+@as_json
 @click.pass_obj
 def command(  # noqa: PLR0913 - an option each
     caller: Caller,
@@ -41,18 +42,22 @@ def command(  # noqa: PLR0913 - an option each
     python: str | None,
     no_layer: bool,
     replace: bool,
+    json: bool,
 ) -> None:
     """Make a worktree environment at DIR for editors and shells.
 
     DIR is .venv beside uv.lock by default. It stands on a base environment in the den and
     holds only the project, so it costs next to nothing in every checkout. Run it again
-    after uv.lock has changed.
+    after uv.lock has changed. JSON is {"path", "key", "python", "size", "reused", "reason",
+    "warnings"}.
     """
+    from noxden.config import find_config
     from noxden.den.disk import measure
     from noxden.den.prepare import prepare
     from noxden.den.workplace import open_workplace
 
-    place = open_workplace(caller.cwd, caller.env)
+    config = find_config(caller.cwd, caller.env)
+    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
     location = _locate(caller, place, directory)
     _refuse_foreign(location, replace=replace)
     prepared = prepare(
@@ -64,7 +69,10 @@ def command(  # noqa: PLR0913 - an option each
     )
     for descriptor in prepared.held:
         os.close(descriptor)
-    print_lines(_render(prepared, location, measure(location), layered=not no_layer))
+    if json:
+        print_json(_to_json(prepared, location, measure(location)))
+    else:
+        print_lines(_render(prepared, location, measure(location), layered=not no_layer))
 
 
 def _locate(caller: Caller, place: Workplace, directory: Path | None) -> Path:
@@ -95,6 +103,18 @@ def _refuse_foreign(location: Path, *, replace: bool) -> None:
             f"or name another directory"
         )
         raise UsageError(message)
+
+
+def _to_json(prepared: Prepared, location: Path, size: int) -> dict[str, object]:
+    return {
+        "path": str(location),
+        "key": prepared.resolution.key,
+        "python": prepared.resolution.interpreter.version,
+        "size": size,
+        "reused": prepared.reused,
+        "reason": prepared.reason,
+        "warnings": list(prepared.warnings),
+    }
 
 
 def _render(prepared: Prepared, location: Path, size: int, *, layered: bool) -> Iterator[str]:

@@ -30,9 +30,11 @@ def command(caller: Caller, *, names: tuple[str, ...], repair: bool, json: bool)
     """Compare the files of base environments with the hashes that were installed.
 
     Without arguments it looks at every base environment. A KEY may be shortened to its
-    first digits. It finds files that changed, are missing, or that no package brought; it
+    first digits. It finds files that changed, are missing, or that no package brought, packages
+    that are missing, and an env.json or pylock.toml that is not what the key stands for; it
     cannot judge bytecode, and the RECORD files themselves. --repair rebuilds a
-    damaged base from its own pylock.toml, after uv has forgotten the packages concerned.
+    damaged base from its own pylock.toml, after uv has forgotten the packages concerned; a base
+    whose env.json or pylock.toml changed is removed, and the next session builds it.
     Exit code 4: something was found and not repaired.
     """
     from noxden.den.layout import open_den
@@ -72,11 +74,13 @@ def _find_keys(caller: Caller, den: Den, there: Sequence[str], name: str) -> lis
 
 
 def _keys_of_session(caller: Caller, there: Sequence[str], name: str) -> list[str]:
+    from noxden.config import find_config
     from noxden.den.resolve import resolve
     from noxden.den.workplace import open_workplace
 
     chosen = choose(caller, [name])
-    place = open_workplace(caller.cwd, caller.env)
+    key_env = find_config(caller.cwd, caller.env).den.key_env
+    place = open_workplace(caller.cwd, caller.env, key_env=key_env)
     keys = [resolve(place, one.request).key for one in chosen]
     found = [key for key in keys if key in there]
     if not found:
@@ -86,10 +90,9 @@ def _keys_of_session(caller: Caller, there: Sequence[str], name: str) -> list[st
 
 
 def _verify(den: Den, keys: Sequence[str]) -> list[Verdict]:
-    from noxden.den.bases import iterate_records
-    from noxden.den.verify import verify_base
+    from noxden.den.verify import count_files, verify_base
 
-    total = sum(1 for key in keys for _ in iterate_records(den.base(key)))
+    total = sum(count_files(den.base(key)) for key in keys)
     with progress("verifying", total) as advance:
         return [verify_base(den.base(key), advance) for key in keys]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from noxden.den.resolve import Resolution, Workplace
 
-__all__ = ["Base", "build_base", "ensure_base", "is_whole", "iterate_records", "site_packages"]
+__all__ = [
+    "Base",
+    "build_base",
+    "ensure_base",
+    "find_missing",
+    "is_whole",
+    "iterate_records",
+    "read_document",
+    "site_packages",
+]
 
 
 class Base(NamedTuple):
@@ -75,7 +85,9 @@ def is_whole(base: Path) -> bool:
     """Whether ``base`` can be used: published, its interpreter there, its files written out.
 
     The last is looked at once after each boot. uv does not sync what it installs, so a power
-    loss can leave files short under names that survived; the sizes in RECORD tell.
+    loss can leave files short under names that survived, or lose names; the packages that
+    env.json selects, each with a RECORD, and the sizes in RECORD tell. A file that several
+    packages ship is right when it is as one of them says: the one installed last won.
     """
     if not (os.path.exists(base / "env.json") and os.path.exists(base / "bin" / "python")):  # noqa: PTH110
         return False
@@ -83,13 +95,26 @@ def is_whole(base: Path) -> bool:
     if boot == "unknown" or _read(base / ".boot") == boot:
         return True
     try:
-        if any(_is_short(base, *record) for record in iterate_records(base)):
+        document = read_document(base)
+        if not document or find_missing(base, document) or _has_short_files(base):
             return False
-    except (OSError, ValueError, csv.Error):
-        # The list of the files is itself a file that can be lost.
+    except (OSError, ValueError, LookupError, TypeError, csv.Error):
+        # The document and the lists of the files are themselves files that can be lost.
         return False
     _write_boot(base)
     return True
+
+
+def find_missing(base: Path, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The packages that ``document`` selects and that have no RECORD in ``base``."""
+    from packaging.utils import canonicalize_name
+
+    there = {
+        canonicalize_name(record.parent.name.split("-", 1)[0])
+        for record in base.glob("lib/python*/site-packages/*.dist-info/RECORD")
+        if record.stat().st_size
+    }
+    return [package for package in document.get("selection", ()) if package["name"] not in there]
 
 
 def iterate_records(base: Path, info: str = "*.dist-info") -> Iterator[tuple[Path, str, str]]:
@@ -139,7 +164,7 @@ def build_base(place: Workplace, resolution: Resolution, sibling: Path) -> list[
 
 def _third_party(said: str, resolution: Resolution) -> Iterator[str]:
     """What ``uv pip check`` found, packages of the checkout left out: they are not in a base."""
-    local = [f"`{name}`" for name, _, _ in resolution.local]
+    local = [f"`{name}`" for name, *_ in resolution.local]
     for line in said.splitlines():
         if line.startswith("The package") and not any(name in line for name in local):
             yield line
@@ -187,9 +212,17 @@ def read_document(base: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_short(base: Path, path: Path, _digest: str, size: str) -> bool:
+def _has_short_files(base: Path) -> bool:
+    """Whether a file is shorter than every RECORD that names it says, or gone from ``lib``."""
+    least: dict[Path, int] = {}
+    for path, _, size in iterate_records(base):
+        least[path] = min(int(size or 0), least.get(path, sys.maxsize))
+    return any(_is_short(base, path, size) for path, size in least.items())
+
+
+def _is_short(base: Path, path: Path, size: int) -> bool:
     try:
-        return bool(size) and path.stat().st_size < int(size)
+        return size > 0 and path.stat().st_size < size
     except FileNotFoundError:
         return path.is_relative_to(base / "lib")
 

@@ -5,6 +5,11 @@ the use lock of a base exclusively, without waiting, looks again, and renames th
 that it disappears at once. A session takes that lock shared *before* it looks whether
 its base is there, so it comes either before the deletion (then the lock is not to be had) or
 after it (then it finds no base and builds one).
+
+What the removal of a base frees is counted by artifact. uv's cache forgets packages by name only,
+so an artifact of which a kept base selects another version stays in it, until the cache
+drops everything that no base has a link to. That comes before bases go for their size: it costs
+downloads, where a base costs its downloads and a build.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.den.inventory import collect_leftovers, is_in_use, measure_den, read_last_use
+from noxden.den.lifecycle import find_replaced
 from noxden.den.locks import try_exclusive
 from noxden.den.owners import sibling_name
 from noxden.den.roots import find_live_roots, remove_dead_roots
@@ -27,7 +33,16 @@ if TYPE_CHECKING:
     from noxden.den.limits import Limits
     from noxden.tools.uv import Uv
 
-__all__ = ["Outcome", "Plan", "Removal", "apply_plan", "compute_plan", "remove_base"]
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Removal",
+    "apply_plan",
+    "compute_plan",
+    "merge_outcomes",
+    "merge_plans",
+    "remove_base",
+]
 
 
 class Removal(NamedTuple):
@@ -37,7 +52,7 @@ class Removal(NamedTuple):
     reason: str
     """``unused for 40 days`` or ``over max-size``."""
     frees: int
-    """Bytes that go with it: its own, and those of packages that no kept base selects."""
+    """Bytes that go with it: its own, and those of artifacts that nothing kept has."""
     last_used: float
     """Seconds since the epoch; used later than this, it stays."""
 
@@ -51,15 +66,17 @@ class Plan(NamedTuple):
     dead_roots: tuple[Path, ...]
     memos: tuple[Path, ...]
     packages: tuple[str, ...]
-    """Packages that only removed bases select: uv's cache forgets them."""
+    """Names of packages that only removed bases select: uv's cache forgets them."""
     prune_cache: bool
     """Whether uv removes from its cache what nothing refers to."""
     drop_downloads: bool
-    """Whether uv's cache drops all downloads: the rest is not enough to get below max-size."""
+    """Whether uv's cache drops all downloads, which kept bases keep by their links: removing
+    what is unused for too long is not enough to get below max-size."""
     total: int
     """Bytes on disk now."""
     expected: int
-    """Bytes on disk afterwards, downloads not counted out."""
+    """Bytes on disk afterwards, if the cache drops all that no base has a link to. It keeps
+    what it built from source, so it may be more; then a second plan counts that in."""
     over: int
     """Bytes that kept bases, in use or stood on, may leave above max-size; 0 when none."""
 
@@ -78,40 +95,51 @@ class Outcome(NamedTuple):
 
 
 def compute_plan(
-    inventory: Inventory, limits: Limits, now: float, *, prune_cache: bool = False
+    inventory: Inventory,
+    limits: Limits,
+    now: float,
+    *,
+    prune_cache: bool = False,
+    dropped: bool = False,
 ) -> Plan:
-    """Decide what goes: ``now`` in seconds since the epoch; touches nothing."""
+    """Decide what goes: ``now`` in seconds since the epoch; touches nothing.
+
+    ``dropped`` says that uv's cache has just dropped its downloads, so that to do it again
+    is not going to free what is in it.
+    """
     free = sorted(
         (entry for entry in inventory.bases if not entry.in_use and not entry.roots),
         key=lambda entry: (entry.last_used, entry.key),
     )
     kept = list(inventory.bases)
-    total, removals = inventory.total, []
+    droppable = 0 if dropped else inventory.only_cache
+    total, drop, removals = inventory.total, False, []
     for entry in free:
         age = now - entry.last_used
-        if age <= limits.max_age and total <= limits.max_size:
-            break
+        if age <= limits.max_age:
+            if not drop and total > limits.max_size:
+                drop, total = True, _predict(inventory, kept, droppable)
+            if total <= limits.max_size:
+                break
         kept.remove(entry)
+        after = _predict(inventory, kept, droppable if drop else None)
         reason = f"unused for {age / 86400:.0f} days" if age > limits.max_age else "over max-size"
-        frees = entry.own + sum(_gone(entry, kept).values())
-        removals.append(Removal(entry.key, reason, frees, entry.last_used))
-        total -= frees
-    doomed = {removal.key for removal in removals}
-    packages = _packages_of(inventory.bases, doomed) - _packages_of(
-        inventory.bases, doomed, kept=True
-    )
-    over = max(0, total - limits.max_size)
+        removals.append(Removal(entry.key, reason, total - after, entry.last_used))
+        total = after
+    if not drop and total > limits.max_size:
+        drop, total = True, _predict(inventory, kept, droppable)
+    gone = {name for entry in inventory.bases if entry not in kept for name in entry.names}
     return Plan(
         removals=tuple(removals),
         leftovers=inventory.leftovers,
         dead_roots=inventory.dead_roots,
         memos=_old_memos(inventory.memos, now - limits.max_age),
-        packages=tuple(sorted(packages)),
-        prune_cache=prune_cache or bool(removals) or over > 0,
-        drop_downloads=over > 0,
+        packages=tuple(sorted(gone - _names(kept))),
+        prune_cache=prune_cache or bool(removals) or drop,
+        drop_downloads=drop,
         total=inventory.total,
         expected=total,
-        over=over,
+        over=max(0, total - limits.max_size),
     )
 
 
@@ -136,11 +164,35 @@ def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
             kept.append((removal.key, stays))
     for leftover in collect_leftovers(den):
         shutil.rmtree(leftover, ignore_errors=True)
+    _remove_replaced(den)
     _remove_roots(den, plan.dead_roots)
     for memo in plan.memos:
         memo.unlink(missing_ok=True)
     notes = _shrink_cache(den, plan, uv)
     return Outcome(tuple(removed), tuple(kept), max(0, plan.total - measure_den(den)), notes)
+
+
+def merge_plans(first: Plan, second: Plan) -> Plan:
+    """Both as one; ``second`` was computed after ``first`` had been applied."""
+    return first._replace(
+        removals=first.removals + second.removals,
+        leftovers=first.leftovers + second.leftovers,
+        dead_roots=first.dead_roots + second.dead_roots,
+        memos=first.memos + second.memos,
+        packages=tuple(sorted({*first.packages, *second.packages})),
+        expected=second.expected,
+        over=second.over,
+    )
+
+
+def merge_outcomes(first: Outcome, second: Outcome) -> Outcome:
+    """Both as one; what stayed is what stayed at the end."""
+    return Outcome(
+        first.removed + second.removed,
+        second.kept + tuple(one for one in first.kept if one[0] not in second.removed),
+        first.freed + second.freed,
+        second.notes,
+    )
 
 
 def remove_base(den: Den, key: str, last_used: float) -> str | None:
@@ -167,17 +219,27 @@ def remove_base(den: Den, key: str, last_used: float) -> str | None:
     return None
 
 
-def _gone(entry: BaseEntry, kept: Sequence[BaseEntry]) -> dict[str, int]:
-    """Bytes by package of ``entry`` that no base in ``kept`` selects."""
-    return {
-        name: size
-        for name, size in entry.shared.items()
-        if not any(name in other.names for other in kept)
+def _predict(inventory: Inventory, kept: Sequence[BaseEntry], droppable: int | None) -> int:
+    """Bytes on disk when only ``kept`` is left.
+
+    ``droppable`` are the bytes that go when the cache drops what no base has a link to;
+    ``None`` when it does not drop them.
+    """
+    artifacts = {artifact for entry in kept for artifact in entry.artifacts}
+    names = _names(kept)
+    lost = {
+        artifact: size
+        for entry in inventory.bases
+        for artifact, size in entry.shared.items()
+        if artifact not in artifacts
+        and (droppable is not None or artifact.partition("@")[0] not in names)
     }
+    own = sum(entry.own for entry in inventory.bases if entry not in kept)
+    return max(0, inventory.total - own - sum(lost.values()) - (droppable or 0))
 
 
-def _packages_of(bases: Sequence[BaseEntry], doomed: set[str], *, kept: bool = False) -> set[str]:
-    return {name for entry in bases if (entry.key in doomed) is not kept for name in entry.names}
+def _names(bases: Sequence[BaseEntry]) -> set[str]:
+    return {name for entry in bases for name in entry.names}
 
 
 def _old_memos(memos: Sequence[MemoEntry], before: float) -> tuple[Path, ...]:
@@ -190,6 +252,14 @@ def _remove_roots(den: Den, files: Sequence[Path]) -> None:
         with try_exclusive(den.uses / f"{key}.lock") as held:
             if held:
                 remove_dead_roots(den, key)
+
+
+def _remove_replaced(den: Den) -> None:
+    """Remove what was replaced, see lifecycle.py, where nobody can have it open."""
+    for path, key in find_replaced(den.envs):
+        with try_exclusive(den.uses / f"{key}.lock") as held:
+            if held:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _shrink_cache(den: Den, plan: Plan, uv: Uv) -> tuple[str, ...]:
@@ -215,7 +285,7 @@ def _call(uv: Uv, den: Den, *args: str) -> None:
 
 def _is_quiet(den: Den) -> bool:
     """Whether nobody uses or builds anything in the den."""
-    dead = collect_leftovers(den)
-    building = any(at not in dead for at in den.envs.glob(".*"))
+    still = {*collect_leftovers(den), *(path for path, _ in find_replaced(den.envs))}
+    building = any(at not in still for at in den.envs.glob(".*"))
     keys = [lock.name.removesuffix(".lock") for lock in den.uses.glob("*.lock")]
     return not building and not any(is_in_use(den, key) for key in keys)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden._switches import is_on
 from noxden.errors import SafetyError
 
 if TYPE_CHECKING:
@@ -87,10 +88,11 @@ def refuse_unsafe_locks(root: Path, env: Mapping[str, str], mountinfo: str | Non
 
     Raises:
         SafetyError: with the reason.
+        UsageError: the variable is neither on nor off.
     """
     mount = find_mount(root, mountinfo)
     reason = explain_unsafe_locks(mount) if mount else None
-    if reason and env.get("NOXDEN_ALLOW_UNSAFE_LOCKS") != "1":
+    if reason and not is_on(env, "NOXDEN_ALLOW_UNSAFE_LOCKS"):
         message = (
             f"the den {root} is on {reason}; set NOXDEN_DIR to a local disk, or "
             f"NOXDEN_ALLOW_UNSAFE_LOCKS=1 if only this host uses it"

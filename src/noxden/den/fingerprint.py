@@ -19,17 +19,34 @@ if TYPE_CHECKING:
 
     from noxden.den.resolve import Resolution, Workplace
 
-__all__ = ["compute_fingerprint", "read_isolation"]
+__all__ = ["compute_fingerprint", "declared_state", "read_isolation"]
 
 _DEFAULT_KEYS = ("pyproject.toml", "setup.py", "setup.cfg")
-_IGNORED = {".git", ".nox", ".noxden", ".venv", "__pycache__", "build", "dist", "node_modules"}
+_IGNORED = {
+    ".git",
+    ".hg",
+    ".mypy_cache",
+    ".nox",
+    ".noxden",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "node_modules",
+}
+"""Folders that hold no sources, wherever they are."""
+
+_BUILT = {"build", "dist"}
+"""Folders that hold what was built, beside pyproject.toml; deeper they are packages."""
 
 
 def compute_fingerprint(place: Workplace, resolution: Resolution) -> str:
     """Digest of everything that makes an install of the checkout's packages out of date."""
     parts = [
-        (name, path, editable, list(_cache_keys(place, Path(place.project.root, path), editable)))
-        for name, path, editable in resolution.local
+        (source, list(_cache_keys(place, Path(place.project.root, source[1]), source[2])))
+        for source in resolution.local
     ]
     return compute_digest(parts)
 
@@ -57,8 +74,24 @@ def _cache_keys(place: Workplace, package: Path, editable: bool) -> Iterator[obj
         yield from (_stat(path) for path in _walk(package))
     manifest = place.project.read(os.path.relpath(package / "pyproject.toml", place.project.root))
     if b"cache-keys" in manifest:
-        for key in _uv_settings(manifest).get("cache-keys", ()):
-            yield from _declared(place, package, {"file": key} if isinstance(key, str) else key)
+        yield from _declared_keys(place, package, _uv_settings(manifest))
+
+
+def declared_state(place: Workplace, package: Path, manifest: bytes) -> Iterator[object]:
+    """State of the ``cache-keys`` of a package of the checkout whose dependencies are dynamic.
+
+    They may stand in a requirements.txt that only ``cache-keys`` names.
+    """
+    project = tomllib.loads(manifest.decode()).get("project", {})
+    if {"dependencies", "optional-dependencies"} & set(project.get("dynamic", ())):
+        yield from _declared_keys(place, package, _uv_settings(manifest))
+
+
+def _declared_keys(
+    place: Workplace, package: Path, settings: Mapping[str, Any]
+) -> Iterator[object]:
+    for key in settings.get("cache-keys", ()):
+        yield from _declared(place, package, {"file": key} if isinstance(key, str) else key)
 
 
 def _declared(place: Workplace, package: Path, key: Mapping[str, Any]) -> Iterator[object]:
@@ -80,10 +113,12 @@ def _declared(place: Workplace, package: Path, key: Mapping[str, Any]) -> Iterat
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for at, folders, files in os.walk(folder):
+    top = os.fspath(folder)
+    for at, folders, files in os.walk(top):
+        ignored = _IGNORED | _BUILT if at == top else _IGNORED
         # setuptools writes an egg-info beside the sources whenever it builds.
         folders[:] = sorted(
-            name for name in folders if name not in _IGNORED and not name.endswith(".egg-info")
+            name for name in folders if name not in ignored and not name.endswith(".egg-info")
         )
         yield from (Path(at, name) for name in sorted(files))
 

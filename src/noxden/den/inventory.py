@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.bases import iterate_records, read_document
@@ -26,6 +28,7 @@ __all__ = [
     "is_in_use",
     "list_keys",
     "measure_den",
+    "name_artifact",
     "read_last_use",
 ]
 
@@ -49,7 +52,13 @@ class BaseEntry(NamedTuple):
     roots: tuple[str, ...]
     """Paths of the worktree environments that stand on it."""
     shared: Mapping[str, int]
-    """Bytes by package of the files that other places in the den have too (hard links)."""
+    """Bytes by artifact of the files that other places in the den have too (hard links).
+
+    An artifact is named ``name@sha256`` or ``name@commit``: bases that select different
+    versions of a package share nothing of it.
+    """
+    artifacts: frozenset[str]
+    """The artifacts it selects."""
 
     @property
     def packages(self) -> int:
@@ -83,6 +92,8 @@ class Inventory(NamedTuple):
     """Bytes on disk of uv's cache."""
     total: int
     """Bytes on disk of bases, left-overs and uv's cache, every file counted once."""
+    only_cache: int = 0
+    """Bytes on disk of what only uv's cache has: no base has a hard link to it."""
 
 
 def collect_bases(den: Den) -> list[BaseEntry]:
@@ -105,14 +116,16 @@ def collect_leftovers(den: Den) -> tuple[Path, ...]:
 
 
 def collect_inventory(den: Den) -> Inventory:
-    """Everything in ``den``; looks at each file once or twice (a second for some 300,000)."""
+    """Everything in ``den``; looks at each file two or three times (a second for some 200,000)."""
+    total = measure_den(den)
     return Inventory(
         bases=tuple(collect_bases(den)),
         leftovers=collect_leftovers(den),
         dead_roots=tuple(find_dead_roots(den)),
         memos=tuple(_collect_memos(den)),
         uv_cache=measure(den.uv_cache),
-        total=measure_den(den),
+        total=total,
+        only_cache=max(0, total - measure(den.envs)),
     )
 
 
@@ -123,12 +136,21 @@ def measure_den(den: Den) -> int:
 
 
 def is_in_use(den: Den, key: str) -> bool:
-    """Whether a session holds the base ``key`` now."""
+    """Whether a session holds the base ``key`` now.
+
+    The lock tells only by being taken, for an instant: another process that asks at the same
+    time would see a user, hence the second look.
+    """
     lock = den.uses / f"{key}.lock"
     if not lock.exists() or not den.writable:
         return False
+    return not (_is_free(lock) or _is_free(lock, after_s=random.uniform(0.005, 0.02)))  # noqa: S311
+
+
+def _is_free(lock: Path, *, after_s: float = 0.0) -> bool:
+    time.sleep(after_s)
     with try_exclusive(lock) as held:
-        return not held
+        return held
 
 
 def read_last_use(den: Den, key: str) -> float | None:
@@ -142,32 +164,39 @@ def read_last_use(den: Den, key: str) -> float | None:
 def _describe(den: Den, path: Path) -> BaseEntry | None:
     """The base in ``path``; ``None`` when it is collected at this moment."""
     document: Mapping[str, Any] = read_document(path)
-    names = tuple(sorted(str(package["name"]) for package in document.get("selection", ())))
+    artifacts = {str(one["name"]): name_artifact(one) for one in document.get("selection", ())}
     try:
         created = (path / "env.json" if (path / "env.json").exists() else path).stat().st_mtime
-        shared = _measure_shared(path, names)
+        shared = _measure_shared(path, artifacts)
     except OSError:
         return None
     return BaseEntry(
         key=path.name,
         python=str(document.get("interpreter", {}).get("version", "")),
-        names=names,
+        names=tuple(sorted(artifacts)),
         size=measure(path),
         created=created,
         last_used=max(created, read_last_use(den, path.name) or 0.0),
         in_use=is_in_use(den, path.name),
         roots=tuple(find_live_roots(den, path.name)),
         shared=shared,
+        artifacts=frozenset(artifacts.values()),
     )
 
 
-def _measure_shared(base: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """Bytes by package that RECORD names, of packages that uv hard linked from its cache."""
+def name_artifact(package: Mapping[str, Any]) -> str:
+    """What tells a package of a selection from every other content: ``name@sha256``."""
+    return f"{package['name']}@{package.get('sha256') or package.get('commit') or ''}"
+
+
+def _measure_shared(base: Path, artifacts: Mapping[str, str]) -> dict[str, int]:
+    """Bytes by artifact that RECORD names, of packages that uv hard linked from its cache."""
     shared: dict[str, int] = {}
     for info in base.glob("lib/python*/site-packages/*.dist-info"):
         name = _normalize(info.name.split("-", 1)[0])
-        if name in names and _is_linked(info / "METADATA"):
-            shared[name] = sum(int(size or 0) for _, _, size in iterate_records(base, info.name))
+        if name in artifacts and _is_linked(info / "METADATA"):
+            sizes = (int(size or 0) for _, _, size in iterate_records(base, info.name))
+            shared[artifacts[name]] = sum(sizes)
     return shared
 
 

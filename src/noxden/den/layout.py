@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from noxden.errors import InfrastructureError, SafetyError
+from noxden._switches import is_untrusted
+from noxden.errors import InfrastructureError, SafetyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEN_FORMAT", "Den", "compute_den_directory", "open_den"]
+__all__ = ["DEN_FORMAT", "Den", "compute_den_directory", "find_memo", "open_den"]
 
 DEN_FORMAT = 1
 """Version of the layout; a newer den is refused, an older one is rebuilt."""
@@ -69,20 +70,52 @@ def compute_den_directory(env: Mapping[str, str]) -> Path:
     """Where the den is: ``NOXDEN_DIR``, else the user cache directory + ``noxden``.
 
     A run for an untrusted trigger (``NOXDEN_TRUST=untrusted``) has a den of its own beside it.
-    """
-    if named := env.get("NOXDEN_DIR"):
-        directory = Path(named).expanduser().absolute()
-    elif sys.platform == "linux":
-        # platformdirs gives the same; importing it takes half of what a warm session may cost.
-        cache = env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "~").expanduser() / ".cache"
-        directory = Path(cache, "noxden")
-    else:
-        from platformdirs import user_cache_path
+    Links are resolved: environments name their base by its path, and one den has one path.
 
-        directory = user_cache_path("noxden")
-    if env.get("NOXDEN_TRUST", "trusted") == "untrusted":
-        return directory.with_name(directory.name + "-untrusted")
-    return directory
+    Raises:
+        UsageError: ``NOXDEN_DIR`` is not absolute or the root of all files, or
+            ``NOXDEN_TRUST`` is wrong.
+    """
+    named = env.get("NOXDEN_DIR")
+    given = os.path.expanduser(named) if named else _find_cache(env)  # noqa: PTH111 - never raises
+    directory = os.path.realpath(given)
+    if not given.startswith("/") or not directory.strip("/"):
+        place = f"NOXDEN_DIR={named}" if named else f"the user's cache directory {given}"
+        message = f"{place} cannot be the den; set NOXDEN_DIR to the absolute path of a directory"
+        raise UsageError(message)
+    if is_untrusted(env):
+        directory = os.path.realpath(f"{directory}-untrusted")
+    return Path(directory)
+
+
+def _find_cache(env: Mapping[str, str]) -> str:
+    """The directory noxden has among the user's caches."""
+    if sys.platform != "linux":
+        from platformdirs import user_cache_dir
+
+        return user_cache_dir("noxden")
+    # platformdirs gives the same; importing it takes half of what a warm session may cost.
+    cache = env.get("XDG_CACHE_HOME", "")
+    if not cache.startswith("/"):  # a relative one is to be ignored, says the specification
+        cache = os.path.expanduser(env.get("HOME") or "~") + "/.cache"  # noqa: PTH111
+    return f"{cache}/noxden"
+
+
+def find_memo(env: Mapping[str, str]) -> Path | None:
+    """The memos of the den that ``env`` names, where it is there and nobody else could write them.
+
+    For what is done before a den is needed: nothing is created or refused here.
+
+    Raises:
+        UsageError: as :func:`compute_den_directory`.
+    """
+    root = compute_den_directory(env)
+    try:
+        found = root.stat()
+        _refuse_foreign(root, found)
+    except (OSError, InfrastructureError, SafetyError):
+        return None
+    return root / "memo"
 
 
 def open_den(env: Mapping[str, str]) -> Den:
@@ -92,6 +125,7 @@ def open_den(env: Mapping[str, str]) -> Den:
         SafetyError: it belongs to another user, others may write or read it, a newer noxden
             made it, or its file system has locks that do not exclude.
         InfrastructureError: it cannot be created.
+        UsageError: the variables that name it are wrong.
     """
     root = compute_den_directory(env)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noxden.den.bases import ensure_base, read_document
+from noxden.den.bases import Base, ensure_base, read_document
 from noxden.den.fingerprint import compute_fingerprint, read_isolation
 from noxden.den.locks import hold_use
 from noxden.den.resolve import resolve
@@ -20,7 +21,7 @@ from noxden.den.worktrees import WorktreeEnvironment, read_record
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from noxden.den.layout import Den
     from noxden.den.resolve import Resolution, Workplace
@@ -75,53 +76,93 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
 
     Raises:
         UsageError: the project's files do not allow it.
+        SafetyError: a file is not the one whose hash uv.lock has.
         InfrastructureError: uv, an interpreter or the disk does not.
     """
     start = time.perf_counter()
-    resolution = _take_wheels(resolve(place, request), wheels)
-    held: list[int | None] = []
-    warnings: tuple[str, ...] = ()
-    base_path, built = Path(), False
-    if layered:
-        # The use lock comes before the look: collection takes it exclusively, so from here on
-        # the base either stands or is built anew.
-        held.append(
-            hold_use(
-                place.den.uses / f"{resolution.key}.lock",
-                on_wait=lambda: say(
-                    f"waiting until {resolution.key[:12]} is collected or repaired"
-                ),
-            )
+    with _disk_explained(location), _closed_on_failure() as held:
+        resolution = _take_wheels(resolve(place, request), wheels)
+        base = Base(Path(), built=False)
+        if layered:
+            base = _hold_base(place, request, resolution, held, say)
+        environment = WorktreeEnvironment.plan(
+            location, base.path, resolution, compute_fingerprint(place, resolution), layered=layered
         )
-        base = ensure_base(
-            place,
-            resolution,
-            lambda: resolve(place, request, complete=True),
-            on_build=lambda: say(f"building base environment {resolution.key[:12]}"),
-            on_wait=lambda: say(f"waiting for another process that builds {resolution.key[:12]}"),
-        )
-        base_path, built, warnings = base
-    fingerprint = compute_fingerprint(place, resolution)
-    environment = WorktreeEnvironment.plan(
-        location, base_path, resolution, fingerprint, layered=layered
+        lock = hold_use(place.den.locks / f"worktree-{_name(location)}.lock")
+        held.extend([] if lock is None else [lock])
+        reason, packages = "", 0
+        # Giving the exclusive lock up for the shared one lets others in between, hence the loop.
+        while not environment.is_current(allow_extra=allow_extra):
+            with _alone(lock, location, say):
+                if not environment.is_current(allow_extra=allow_extra):
+                    reason, packages = _build(
+                        place, request, resolution, environment, by_sync=not wheels
+                    )
+        if layered and not reason:
+            # A den that was emptied has lost the root.
+            _add_root(place.den, environment)
+        return Prepared(
+            environment, resolution, not reason, base.built, reason, time.perf_counter() - start,
+            packages, base.warnings, tuple(held),
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _disk_explained(location: Path) -> Iterator[None]:
+    """Say of a file that cannot be read or written in the block what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        advice = "free space" if full else "move away what stands there, or make it writable"
+        at = error.filename or location
+        why = error.strerror or error
+        message = f"cannot make {location}: {at}: {why}; {advice}, then run again"
+        raise InfrastructureError(message) from error
+
+
+@contextlib.contextmanager
+def _closed_on_failure() -> Iterator[list[int]]:
+    """A list of descriptors: a block that fails closes them, else they are the caller's."""
+    held: list[int] = []
+    try:
+        yield held
+    except BaseException:
+        for descriptor in held:
+            os.close(descriptor)
+        raise
+
+
+def _hold_base(
+    place: Workplace,
+    request: Request,
+    resolution: Resolution,
+    held: list[int],
+    say: Callable[[str], None],
+) -> Base:
+    """The base environment, built if need be; its use lock is added to ``held``."""
+    short = resolution.key[:12]
+
+    def on_build() -> None:
+        from noxden.den.guards import refuse_pip_settings
+
+        refuse_pip_settings(place)
+        say(f"building base environment {short}")
+
+    # The use lock comes before the look: collection takes it exclusively, so from here on the
+    # base either stands or is built anew.
+    lock = hold_use(
+        place.den.uses / f"{resolution.key}.lock",
+        on_wait=lambda: say(f"waiting until {short} is collected or repaired"),
     )
-    lock = hold_use(place.den.locks / f"worktree-{_name(location)}.lock")
-    held.append(lock)
-    reason, packages = "", 0
-    # Giving the exclusive lock up for the shared one lets others in between, hence the loop.
-    while not environment.is_current(allow_extra=allow_extra):
-        _lock_for_rebuild(lock, location, say)
-        if not environment.is_current(allow_extra=allow_extra):
-            reason, packages = _build(place, request, resolution, environment, by_sync=not wheels)
-        if lock is not None:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-    if layered and not reason:
-        # A den that was emptied has lost the root.
-        _add_root(place.den, environment)
-    return Prepared(
-        environment, resolution, not reason, built, reason, time.perf_counter() - start,
-        packages, warnings, tuple(descriptor for descriptor in held if descriptor is not None),
-    )  # fmt: skip
+    held.extend([] if lock is None else [lock])
+    return ensure_base(
+        place,
+        resolution,
+        lambda: resolve(place, request, complete=True),
+        on_build=on_build,
+        on_wait=lambda: say(f"waiting for another process that builds {short}"),
+    )
 
 
 def _build(
@@ -133,6 +174,10 @@ def _build(
     by_sync: bool,
 ) -> tuple[str, int]:
     """Build ``environment``, which this process has to itself: why, and with how many packages."""
+    from noxden.den.guards import refuse_pip_settings, verify_archives
+
+    refuse_pip_settings(place)
+    verify_archives(place, resolution)
     old = read_record(environment.location)
     document = _document(place, request, resolution, layered=environment.layered)
     reason = _explain(place.den, old, document, environment)
@@ -157,21 +202,26 @@ def _take_wheels(resolution: Resolution, wheels: Mapping[str, Path]) -> Resoluti
     """``resolution`` with ``wheels`` for the packages of the checkout that they are built from."""
     return resolution._replace(
         local=tuple(
-            (name, str(wheels[name]), False) if name in wheels else (name, path, editable)
-            for name, path, editable in resolution.local
+            (source[0], str(wheels[source[0]]), False, "") if source[0] in wheels else source
+            for source in resolution.local
         )
     )
 
 
-def _lock_for_rebuild(lock: int | None, location: Path, say: Callable[[str], None]) -> None:
-    """Wait until no other session runs in the worktree environment."""
+@contextlib.contextmanager
+def _alone(lock: int | None, location: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """No other session runs in the worktree environment; after the block others may again."""
     if lock is None:
+        yield
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         say(f"waiting for another session that runs in {location}")
         fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+    # Whoever fails in the block gives the lock up altogether, by closing it.
+    fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _name(location: Path) -> str:
@@ -246,7 +296,7 @@ def _sync(
     record.unlink(missing_ok=True)
     with explained(f"make {environment.location}"):
         place.uv(
-            "sync", "--quiet", "--locked", "--exact",
+            "sync", "--quiet", "--frozen" if request.any_lock else "--locked", "--exact",
             "--python", resolution.interpreter.executable,
             *refresh_words(resolution), *request.selectors, cwd=place.project.directory,
             extra_env={"UV_PROJECT_ENVIRONMENT": str(environment.location)},

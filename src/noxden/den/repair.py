@@ -1,7 +1,9 @@
 """Rebuild a damaged base from its own documents, without its project.
 
 A damaged file may be damaged in uv's cache as well (hard links), so uv forgets the packages
-concerned before it installs them again, from the hashes in the base's pylock.toml.
+concerned before it installs them again, from the hashes in the base's pylock.toml. That is
+done only where the documents are those that the key of the base stands for: nothing is
+installed from an env.json or a pylock.toml that somebody changed.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import shutil
 import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden._switches import is_on
 from noxden.den.bases import build_base, is_whole, read_document
 from noxden.den.lifecycle import publish
 from noxden.den.locks import try_exclusive
 from noxden.den.owners import sibling_name
 from noxden.den.resolve import Resolution, Workplace
+from noxden.den.verify import check_documents
 from noxden.errors import InfrastructureError, NoxdenError
 from noxden.lock.interpreter import Interpreter, probe_interpreter
 from noxden.lock.project import Project
@@ -41,8 +45,8 @@ def repair_base(den: Den, verdict: Verdict, env: Mapping[str, str]) -> str:
     """Replace the base that ``verdict`` is about by a fresh one; return what was done.
 
     A base that cannot be built without its project (packages built by the project's
-    settings, an interpreter that is no longer the same) is removed: the next session that
-    needs it builds it.
+    settings, an interpreter that is no longer the same, documents that are damaged or changed)
+    is removed: the next session that needs it builds it.
 
     Raises:
         InfrastructureError: it is in use, the den is read-only, or uv cannot build it; then
@@ -99,12 +103,12 @@ def _forget(den: Den, verdict: Verdict, env: Mapping[str, str]) -> None:
 
 def _read_material(den: Den, base: Path, env: Mapping[str, str]) -> tuple[_Material | None, str]:
     """What ``base`` is to be built from, or ``None``; and what is going to be done."""
+    for finding in check_documents(base):
+        reason = f"removed, for its {finding.file} is {finding.problem}"
+        return None, f"{reason}; the next session builds it"
     document: Mapping[str, Any] = read_document(base)
     settings = document.get("settings", {})
-    try:
-        pylock = tomllib.loads((base / "pylock.toml").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None, "removed, for its pylock.toml is damaged; the next session builds it"
+    pylock = tomllib.loads((base / "pylock.toml").read_text("utf-8"))
     if "build" in settings:
         return (
             None,
@@ -114,7 +118,7 @@ def _read_material(den: Den, base: Path, env: Mapping[str, str]) -> tuple[_Mater
     if interpreter is None:
         return None, "removed, for its interpreter is gone or another; nothing can use it"
     full = {**env, **settings.get("env", {})}
-    uv = Uv(full, den.uv_cache, offline=env.get("NOXDEN_OFFLINE") == "1")
+    uv = Uv(full, den.uv_cache, offline=is_on(env, "NOXDEN_OFFLINE"))
     place = Workplace(Project(den.root, den.root, (), ""), den, uv, full)
     resolution = Resolution(base.name, "", interpreter, (), document, pylock)
     return _Material(place, resolution), "rebuilt"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resolution", "Workplace", "find_interpreter", "resolve"]
 
-_MEMO_FORMAT = 2
+_MEMO_FORMAT = 3
 _CONFIG_VARIABLES = ("UV_CONFIG_FILE", "UV_NO_CONFIG")
 """Variables by which uv reads other settings than the project's, or none."""
 
@@ -52,8 +52,8 @@ class Resolution(NamedTuple):
     """Environment key."""
     closure_id: str
     interpreter: Interpreter
-    local: tuple[tuple[str, str, bool], ...]
-    """Name, path and editability of each package of the checkout, for the worktree environment."""
+    local: tuple[tuple[str, str, bool, str], ...]
+    """Name, path, editability and sha256 (of archives) of each package of the checkout."""
     document: Mapping[str, Any] | None
     """The canonical document, where this run computed it; ``None`` where it was remembered."""
     pylock: Mapping[str, Any] | None
@@ -89,7 +89,7 @@ def _recall_selection(place: Workplace, request: Request) -> Resolution | None:
     found = recall(place.den.memo, "selection", _digest_selection(place, request, interpreter))
     if found is None:
         return None
-    local = tuple((name, path, editable) for name, path, editable in found["local"])
+    local = tuple((name, path, editable, sha256) for name, path, editable, sha256 in found["local"])
     return Resolution(found["key"], found["closure"], interpreter, local, None, None)
 
 
@@ -125,7 +125,7 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
 
     with ThreadPoolExecutor(2) as pool:
         exporting = pool.submit(
-            place.uv.export_pylock, request.selectors, cwd=place.project.directory
+            place.uv.export_pylock, request.selectors, request.lock, cwd=place.project.directory
         )
         finding = pool.submit(lambda: interpreter or find_interpreter(place, request.python))
         from noxden.lock.keys import compute_document
@@ -145,7 +145,7 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
     _refuse_large_files(place.project, selection)
     document = compute_document(selection, interpreter, settings, _key_variables(place))
     local = tuple(
-        (source.name, _from_root(place.project, source.path), source.editable)
+        (source.name, _from_root(place.project, source.path), source.editable, source.sha256)
         for source in selection.local
     )
     remember(

@@ -8,12 +8,16 @@ A file is written before the environment's record, by a process that holds the u
 key shared, and removed only by one that holds it exclusively (or by the process that
 moves the environment to another key). So there is no moment at which an
 environment is complete and has no root.
+
+A root file is written beside, under a name with a dot, and renamed. One that is left of a
+killed process goes with the dead roots an hour later.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from noxden.den.layout import Den
 
 __all__ = ["collect_roots", "find_dead_roots", "find_live_roots", "remove_dead_roots"]
+
+_LONGEST_WRITE_S = 3600.0
 
 
 def collect_roots(den: Den, key: str) -> Iterator[tuple[Path, Path, bool]]:
@@ -50,19 +56,28 @@ def find_dead_roots(den: Den) -> list[Path]:
     return [
         file
         for folder in sorted(den.uses.glob("*.roots"))
-        for file, _, live in collect_roots(den, folder.name.removesuffix(".roots"))
-        if not live
+        for file in _find_dead(den, folder.name.removesuffix(".roots"))
     ]
 
 
 def remove_dead_roots(den: Den, key: str) -> int:
     """Remove the dead root files of ``key`` and tell how many; hold its use lock exclusively."""
-    dead = [file for file, _, live in collect_roots(den, key) if not live]
+    dead = _find_dead(den, key)
     for file in dead:
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         (den.uses / f"{key}.roots").rmdir()
     return len(dead)
+
+
+def _find_dead(den: Den, key: str) -> list[Path]:
+    """Dead root files of ``key``, and what killed writers of root files left."""
+    dead = [file for file, _, live in collect_roots(den, key) if not live]
+    for file in sorted((den.uses / f"{key}.roots").glob(".*")):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > _LONGEST_WRITE_S:
+                dead.append(file)
+    return dead
 
 
 def _is_live(location: Path, key: str, base: Path) -> bool:

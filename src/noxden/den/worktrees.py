@@ -22,7 +22,7 @@ __all__ = ["RECORD", "WorktreeEnvironment", "read_record", "refresh_words"]
 RECORD = "noxden.json"
 """Name of the record in a worktree environment; written last, so without it there is none."""
 
-_FORMAT = 2
+_FORMAT = 3
 _LINKED = ("share", "etc", "include")
 _PTH = "00_noxden_base.pth"
 
@@ -53,6 +53,11 @@ class WorktreeEnvironment(NamedTuple):
         return cls(location, base, resolution.key, label, python, fingerprint, layered)
 
     @property
+    def constraints(self) -> Path:
+        """Pins of what the base holds, for what a session installs beside it."""
+        return self.location / "constraints.txt"
+
+    @property
     def site(self) -> Path:
         """Its own site-packages."""
         return site_packages(self.location, self.label)
@@ -67,8 +72,20 @@ class WorktreeEnvironment(NamedTuple):
             return False
         if not os.path.exists(self.location / "bin" / "python"):  # noqa: PTH110 - warm path
             return False
+        if self.layered and not self._stands():
+            return False
+        if not {*record.get("commands", ())} <= {*_entries(self.location / "bin")}:
+            return False
         here, made = set(_entries(self.site)), set(record.get("entries", ()))
         return here >= made if allow_extra else here == made
+
+    def _stands(self) -> bool:
+        """Whether its path file is whole: after a power loss it can be empty."""
+        try:
+            with open(self.site / _PTH, encoding="utf-8") as file:  # noqa: PTH123 - warm path
+                return file.read() == _render_pth(site_packages(self.base, self.label))
+        except (OSError, ValueError):
+            return False
 
     def build(
         self,
@@ -119,8 +136,15 @@ class WorktreeEnvironment(NamedTuple):
 
     def write_record(self, scripts: Sequence[str] = ()) -> None:
         """Say that the environment is complete, what it is, and which scripts are the base's."""
-        record = {"environment": self.identity, "entries": _entries(self.site), "scripts": scripts}
-        (self.location / RECORD).write_text(json.dumps(record), "utf-8")
+        record = {
+            "environment": self.identity,
+            "entries": _entries(self.site),
+            "commands": _entries(self.location / "bin"),
+            "scripts": scripts,
+        }
+        sibling = self.location / f".{RECORD}.{os.getpid()}"
+        sibling.write_text(json.dumps(record), "utf-8")
+        sibling.replace(self.location / RECORD)
 
     def _sync_local(self, place: Workplace, request: Request, resolution: Resolution) -> None:
         """Make the venv with the packages of the checkout in it, by one call of uv.
@@ -153,7 +177,8 @@ class WorktreeEnvironment(NamedTuple):
         if install := _install_words(resolution):
             with explained(f"install the project into {self.location}"):
                 place.uv(
-                    "pip", "install", "--quiet", "--no-deps", *isolation,
+                    "pip", "install", "--quiet", "--no-deps", *isolation, "--no-require-hashes",
+                    "--python-version", resolution.interpreter.version,
                     "--python", self.location / "bin" / "python",
                     *refresh_words(resolution), *install, cwd=place.project.root,
                 )  # fmt: skip
@@ -162,6 +187,7 @@ class WorktreeEnvironment(NamedTuple):
         """Make the base's packages, commands and data visible; the names of the commands."""
         base_site = site_packages(self.base, self.label)
         (self.site / _PTH).write_text(_render_pth(base_site), "utf-8")
+        self.constraints.write_text(_render_constraints(read_document(self.base)), "utf-8")
         for folder in _LINKED:
             if (self.base / folder).is_dir():
                 _link_tree(self.base / folder, self.location / folder)
@@ -206,11 +232,21 @@ def _render_pth(base_site: Path) -> str:
     return f"{base_site}\nimport site; site.addsitedir({str(base_site)!r})\n"
 
 
+def _render_constraints(document: Mapping[str, Any]) -> str:
+    """A line for each package that an index can have; local versions (``2.9+cpu``) it has not."""
+    pins = (
+        f"{package['name']}=={package['version']}\n"
+        for package in document.get("selection", ())
+        if "sha256" in package and package["version"] and "+" not in package["version"]
+    )
+    return "".join(pins)
+
+
 def refresh_words(resolution: Resolution) -> list[str]:
     """Make uv build anew what is not editable: its cache looks at pyproject.toml only."""
     return [
         word
-        for name, _, editable in resolution.local
+        for name, _, editable, _ in resolution.local
         if not editable
         for word in ("--reinstall-package", name)
     ]
@@ -223,7 +259,7 @@ def _leave_out(name: str) -> tuple[str, str]:
 def _install_words(resolution: Resolution) -> list[str]:
     """The packages of the checkout: uv takes a bare folder name for a package of the index."""
     words: list[str] = []
-    for _, path, editable in resolution.local:
+    for _, path, editable, _ in resolution.local:
         words += ["--editable"] * editable
         words.append(path if path.startswith(("/", ".")) else f"./{path}")
     return words

@@ -23,6 +23,13 @@ class Request(NamedTuple):
     """Workspace members in place of the project; ``*`` means all."""
     python: str | None = None
     """Interpreter request as uv takes it; ``None`` is the project's own choice."""
+    any_lock: bool = False
+    """Whether uv.lock is taken as it is, although it may not fit pyproject.toml."""
+
+    @property
+    def lock(self) -> str:
+        """The option of uv that refuses a uv.lock out of date, or takes it as it is."""
+        return "--frozen" if self.any_lock else "--locked"
 
     @property
     def selectors(self) -> list[str]:

@@ -80,6 +80,8 @@ class LocalSource(NamedTuple):
     path: str
     """Relative to the folder of uv.lock, or absolute where the lock says so."""
     editable: bool
+    sha256: str = ""
+    """Hash of an archive; empty for a folder, and for an archive whose hash uv.lock lacks."""
 
 
 class Selection(NamedTuple):
@@ -143,7 +145,8 @@ def select(text: str, interpreter: Interpreter, *, from_source: Collection[str] 
         if isinstance(source, PackageDirectory):
             local.append(LocalSource(package.name, source.path, bool(source.editable)))
         elif isinstance(source, PackageArchive) and source.path is not None:
-            local.append(LocalSource(package.name, source.path, editable=False))
+            sha256 = source.hashes.get("sha256", "")
+            local.append(LocalSource(package.name, source.path, editable=False, sha256=sha256))
         else:
             artifacts.append(_describe(package, source))
     return Selection(tuple(sorted(artifacts)), tuple(sorted(local)))

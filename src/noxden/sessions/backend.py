@@ -1,7 +1,9 @@
 """nox's side of the den: the venv backend ``noxden``.
 
-This is the only module that touches nox internals (``nox.virtualenv.ALL_VENVS``, the private
-``_reused``, the lazy ``UV``). When nox gets a public hook for backends, it replaces this one.
+This is the only module that changes nox's internals or relies on them while a session runs
+(``nox.virtualenv.ALL_VENVS``, the private ``_reused``, the lazy ``UV``). When nox gets a public
+hook for backends, it replaces this one. Beside it only :mod:`noxden.sessions.registered` looks into
+nox, to list the sessions of a noxfile.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,19 +22,28 @@ import nox.command
 import nox.virtualenv
 from nox.logger import logger
 
-from noxden.errors import InterpreterMissingError, NoxdenError
+from noxden._switches import is_on, wants_traceback
+from noxden.errors import InterpreterMissingError, explain_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nox._decorators import Func
+
     from noxden.den.prepare import Prepared
 
-__all__ = ["BACKEND", "DenEnvironment", "register_backend"]
+    SessionFunction = Func
+    """What ``nox.session`` makes of a function."""
+
+__all__ = ["BACKEND", "DenEnvironment", "note_output_option", "register_backend"]
 
 BACKEND = "noxden"
 
 _HELD: dict[str, tuple[int, ...]] = {}
 """The use locks that this process holds, by location of the environment."""
+
+_TAKES_OUTPUT: set[str] = set()
+"""Names of the sessions that take ``--output DIR`` after ``--``."""
 
 
 class DenEnvironment(nox.virtualenv.VirtualEnv):
@@ -70,12 +82,18 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         """
         try:
             prepared = self._prepare()
-        except InterpreterMissingError as error:
-            raise nox.virtualenv.InterpreterNotFound(error.request or str(error)) from error
-        except NoxdenError as error:
-            logger.error("%s (exit code %d)", error, error.exit_code)
-            _record_failure(Path(self.location).name, error)
-            raise nox.command.CommandFailed(return_code=error.exit_code) from error
+        except Exception as error:
+            if isinstance(error, InterpreterMissingError) and self.interpreter:
+                # One of the Pythons that the session names: nox skips it, or fails on CI. A
+                # project for which there is no Python at all is not skipped.
+                raise nox.virtualenv.InterpreterNotFound(self.interpreter) from error
+            # nox would show a traceback for whatever is not its own.
+            code, message = explain_error(error)
+            logger.error("%s (exit code %d)", message, code)
+            if wants_traceback(os.environ):
+                logger.exception("where it came from")
+            _record_failure(Path(self.location).name, code, message)
+            raise nox.command.CommandFailed(return_code=code) from error
         self.prepared = prepared
         self._reused = prepared.reused and self.reuse_existing
         return not prepared.reused
@@ -94,13 +112,20 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
 
     def _prepare(self, wheels: Mapping[str, Path] = MappingProxyType({})) -> Prepared:
         # Imported here: `nox --list` registers this backend and makes no environment.
+        from noxden.config import find_config
         from noxden.den.prepare import prepare
         from noxden.den.workplace import open_workplace
         from noxden.sessions.options import SessionOptions
         from noxden.tools.uv import LEAKS
 
         options = SessionOptions.from_venv_params(self.venv_params)
-        place = open_workplace(Path.cwd(), os.environ, download=self.download_python != "never")
+        config = find_config(Path.cwd(), os.environ)
+        place = open_workplace(
+            Path.cwd(),
+            os.environ,
+            key_env=config.den.key_env,
+            download=self.download_python != "never",
+        )
         location = Path(self.location)
         # nox gives one folder to "a b" and "a-b": the second must not wait for the first.
         for descriptor in _HELD.pop(self.location, ()):
@@ -129,7 +154,11 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         if options.layered:
             # `uv run` would take the thin environment for one that lacks everything.
             self.env["UV_NO_SYNC"] = "1"
-        if place.env.get("NOXDEN_OFFLINE") == "1":
+            pins = str(prepared.environment.constraints)
+            if " " not in pins:
+                # The variable takes several files, with spaces between them.
+                self.env["UV_CONSTRAINT"] = pins
+        if is_on(place.env, "NOXDEN_OFFLINE"):
             self.env["UV_OFFLINE"] = "1"
         return prepared
 
@@ -145,30 +174,61 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             )
 
 
-def _record_failure(session: str, error: NoxdenError) -> None:
+def note_output_option(session: str) -> None:
+    """Remember that the sessions of this name, one for each Python, take ``--output DIR``."""
+    _TAKES_OUTPUT.add(session)
+
+
+def _find_output(session: str, words: Sequence[str]) -> Path | None:
+    """The folder that the command line ``words`` of nox names for what ``session`` writes.
+
+    nox tells a backend nothing of the session, so this is the one place that looks there.
+    """
+    if not any(session == name or session.startswith(f"{name}-") for name in _TAKES_OUTPUT):
+        return None
+    import argparse
+
+    ours = list(words[words.index("--") + 1 :]) if "--" in words else []
+    if "--" in ours:
+        ours = ours[: ours.index("--")]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--output", type=Path)
+    try:
+        found: Path | None = parser.parse_known_args(ours)[0].output
+    except argparse.ArgumentError:
+        return None
+    return found
+
+
+def _record_failure(session: str, code: int, message: str) -> None:
     """Leave the summary of a session that got no environment, where it can be written."""
     from noxden.sessions.output import Summary, open_output, write_summary
 
     summary = Summary(
         session=session,
         status="failed",
-        exit_code=error.exit_code,
+        exit_code=code,
         key="",
         python="",
         rebuilt="",
         prepare_seconds=0.0,
         run_seconds=0.0,
-        message=str(error),
+        message=message,
     )
     with contextlib.suppress(OSError):
-        write_summary(open_output(Path.cwd(), session), summary)
+        output = open_output(Path.cwd(), session, _find_output(session, sys.argv))
+        write_summary(output, summary)
 
 
 def register_backend() -> None:
-    """Enter the backend ``noxden`` in nox; doing it again changes nothing."""
+    """Enter the backend ``noxden`` in nox; doing it again changes nothing.
+
+    Raises:
+        UsageError: ``NOXDEN_DEBUG`` says neither on nor off.
+    """
     nox.virtualenv.ALL_VENVS.setdefault(BACKEND, DenEnvironment)
     # nox shows every record of every logger from level DEBUG on.
-    level = logging.DEBUG if os.environ.get("NOXDEN_DEBUG") == "1" else logging.INFO
+    level = logging.DEBUG if is_on(os.environ, "NOXDEN_DEBUG") else logging.INFO
     logging.getLogger("noxden").setLevel(level)
     # `session.run` compares nox.virtualenv.UV for environments of uv, and reading it starts uv
     # to learn its version. The answer needs no process, so it is set to what nox would find.

@@ -26,11 +26,14 @@ from noxden.sessions.options import SessionOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nox._decorators import Func
+    from noxden.sessions.backend import SessionFunction
 
 __all__ = ["NoxArguments", "leave", "register_session", "session"]
 
 P = ParamSpec("P")
+
+_OWN = ("groups", "only_groups", "extras", "packages", "layered")
+"""The arguments that are not nox's."""
 
 
 class NoxArguments(TypedDict, total=False):
@@ -58,20 +61,20 @@ class SessionArguments(NoxArguments, total=False):
 
 
 @overload
-def session(function: Callable[Concatenate[nox.Session, P], None], /) -> Func: ...
+def session(function: Callable[Concatenate[nox.Session, P], None], /) -> SessionFunction: ...
 
 
 @overload
 def session(
     **arguments: Unpack[SessionArguments],
-) -> Callable[[Callable[Concatenate[nox.Session, P], None]], Func]: ...
+) -> Callable[[Callable[Concatenate[nox.Session, P], None]], SessionFunction]: ...
 
 
 def session(
     function: Callable[Concatenate[nox.Session, P], None] | None = None,
     /,
     **arguments: Unpack[SessionArguments],
-) -> Func | Callable[[Callable[Concatenate[nox.Session, P], None]], Func]:
+) -> SessionFunction | Callable[[Callable[Concatenate[nox.Session, P], None]], SessionFunction]:
     """Register a nox session whose environment comes from the den.
 
     Args:
@@ -93,23 +96,35 @@ def session(
 
 def _decorate(
     arguments: SessionArguments, function: Callable[Concatenate[nox.Session, P], None]
-) -> Func:
+) -> SessionFunction:
     rest: dict[str, Any] = dict(arguments)
-    own = {name: rest.pop(name) for name in SessionOptions._fields if name in rest}
-    for name in ("venv_backend", "venv_params"):
-        if name in rest:
-            message = f"noxden.session takes no {name}, its backend is the den; use nox.session"
+    own = {name: rest.pop(name) for name in _OWN if name in rest}
+    for name in rest:
+        if name in {"venv_backend", "venv_params"}:
+            message = (
+                f"noxden.session ({function.__name__}): remove {name}=, its backend is the den"
+            )
             leave(UsageError(message))
-    layered = bool(own.pop("layered", True))
-    named = {name: _as_names(name, value) for name, value in own.items()}
-    return register_session(function, SessionOptions(**named, layered=layered), rest)
+        if name not in NoxArguments.__annotations__:
+            import difflib
+
+            known = [*_OWN, *NoxArguments.__annotations__]
+            near = difflib.get_close_matches(name, known, n=1) or [", ".join(known)]
+            message = f"noxden.session takes no argument {name!r}; did you mean {near[0]}?"
+            leave(UsageError(message))
+    options = SessionOptions(layered=bool(own.pop("layered", True)))
+    named: dict[str, Any] = {name: _as_names(name, value) for name, value in own.items()}
+    try:
+        return register_session(function, options._replace(**named), rest)
+    except NoxdenError as error:
+        leave(error)
 
 
 def register_session(
     function: Callable[Concatenate[nox.Session, P], None],
     options: SessionOptions,
     nox_arguments: dict[str, Any],
-) -> Func:
+) -> SessionFunction:
     """Register ``function`` with nox on an environment made of ``options``."""
     register_backend()
 
@@ -121,7 +136,7 @@ def register_session(
             logger.error("%s (exit code %d)", error, error.exit_code)
             session.error(f"exit code {error.exit_code}")
 
-    register: Callable[[Callable[..., None]], Func] = nox.session(
+    register: Callable[[Callable[..., None]], SessionFunction] = nox.session(
         **nox_arguments, venv_backend=BACKEND, venv_params=options.venv_params
     )
     return register(run)

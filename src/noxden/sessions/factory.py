@@ -8,6 +8,7 @@ the options after ``--``, the output folder, the summary and the exit code.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -28,18 +29,17 @@ from typing import (
 import nox
 import nox.command
 
-from noxden.config import load_config
+from noxden import config
 from noxden.errors import InfrastructureError, NoxdenError, UsageError, WorkError
-from noxden.sessions.backend import DenEnvironment
+from noxden.sessions.backend import DenEnvironment, note_output_option
 from noxden.sessions.decorator import leave, register_session
 from noxden.sessions.output import Summary, open_output, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nox._decorators import Func
-
     from noxden.config import Config
+    from noxden.sessions.backend import SessionFunction
     from noxden.sessions.options import SessionOptions
     from noxden.sessions.output import StepResult
 
@@ -113,8 +113,7 @@ def entry_point(factory: Callable[P, R]) -> Callable[P, R]:
 
 def find_project() -> Path:
     """The folder of the nearest pyproject.toml, from the noxfile's folder upwards."""
-    here = Path.cwd()
-    return next((at for at in (here, *here.parents) if (at / "pyproject.toml").is_file()), here)
+    return config.find_project(Path.cwd())
 
 
 def read_config() -> Config:
@@ -123,7 +122,7 @@ def read_config() -> Config:
     Raises:
         UsageError: it is wrong.
     """
-    return load_config(find_project(), os.environ)
+    return config.find_config(Path.cwd(), os.environ)
 
 
 def override(settings: T, factory: str, given: Mapping[str, object]) -> tuple[T, dict[str, Any]]:
@@ -188,13 +187,14 @@ def register(
     settings: object,
     environment: SessionOptions,
     nox_arguments: Mapping[str, Any],
-) -> Func:
+) -> SessionFunction:
     """Register a session of ``kind`` with nox under ``name``."""
 
     def run(session: nox.Session) -> None:
         _execute(kind, settings, session)
 
     run.__doc__ = kind.description
+    note_output_option(name)
     return register_session(run, environment, {**nox_arguments, "name": name})
 
 
@@ -212,7 +212,9 @@ def _execute(kind: Kind, settings: object, session: nox.Session) -> None:
         run = _open_run(kind, session)
         if run.options.help:
             return
-        steps = tuple(kind.work(settings, run))
+        # A noxfile may be in another folder; what is checked and tested is the project.
+        with contextlib.chdir(run.project):
+            steps = tuple(kind.work(settings, run))
         error = _judge(steps)
     except NoxdenError as raised:
         error = raised

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nox._decorators import Func
-
     from noxden.config import LintConfig
+    from noxden.sessions.backend import SessionFunction
     from noxden.sessions.factory import Run
     from noxden.sessions.output import StepResult
 
@@ -76,7 +75,7 @@ class LintArguments(FactoryArguments, total=False):
 
 
 @entry_point
-def lint(name: str = "lint", **arguments: Unpack[LintArguments]) -> Func:
+def lint(name: str = "lint", **arguments: Unpack[LintArguments]) -> SessionFunction:
     """Register a session that lints the project.
 
     Args:
@@ -102,10 +101,12 @@ def lint(name: str = "lint", **arguments: Unpack[LintArguments]) -> Func:
 
 def choose_environment(settings: LintConfig, project: Path) -> SessionOptions:
     """What the environment holds: with the project only where a step has to import it."""
-    wanted = settings.steps or collect_configured(project)
+    wanted = settings.steps or ("lock", *collect_configured(project))
+    # A lock that does not fit is news for its step to tell, and for --fix to repair.
+    any_lock = "lock" in wanted
     if {"types", "imports"} & set(wanted):
-        return SessionOptions(groups=settings.groups)
-    return SessionOptions(only_groups=settings.groups)
+        return SessionOptions(groups=settings.groups, any_lock=any_lock)
+    return SessionOptions(only_groups=settings.groups, any_lock=any_lock)
 
 
 def collect_configured(project: Path) -> tuple[str, ...]:

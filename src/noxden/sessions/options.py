@@ -18,6 +18,7 @@ _MANY = {
     "--extra": "extras",
     "--package": "packages",
 }
+_FLAGS = ("--no-layer", "--any-lock")
 
 
 class SessionOptions(NamedTuple):
@@ -33,6 +34,8 @@ class SessionOptions(NamedTuple):
     """Workspace members in place of the project; ``*`` means all."""
     layered: bool = True
     """``False`` gives a plain venv with everything in it, for tools that ignore layers."""
+    any_lock: bool = False
+    """Take uv.lock as it is, for a session that checks it itself."""
 
     @property
     def venv_params(self) -> list[str]:
@@ -43,7 +46,8 @@ class SessionOptions(NamedTuple):
             for name in getattr(self, field)
             for word in (option, name)
         ]
-        return words if self.layered else [*words, "--no-layer"]
+        flags = zip(_FLAGS, (not self.layered, self.any_lock), strict=True)
+        return [*words, *(word for word, on in flags if on)]
 
     @classmethod
     def from_venv_params(cls, words: Sequence[str]) -> SessionOptions:
@@ -53,19 +57,25 @@ class SessionOptions(NamedTuple):
             UsageError: a word is not one of ours.
         """
         fields: dict[str, list[str]] = {field: [] for field in _MANY.values()}
-        layered = True
+        flags = dict.fromkeys(_FLAGS, False)
         rest = iter(words)
         for word in rest:
-            if word == "--no-layer":
-                layered = False
+            if word in flags:
+                flags[word] = True
             elif word in _MANY and (name := next(rest, None)) is not None:
                 fields[_MANY[word]].append(name)
             else:
-                known = ", ".join([*_MANY, "--no-layer"])
+                known = ", ".join([*_MANY, *flags])
                 message = f"venv_params of the noxden backend take {known}; got {word!r}"
                 raise UsageError(message)
-        return cls(**{name: tuple(value) for name, value in fields.items()}, layered=layered)
+        return cls(
+            **{name: tuple(value) for name, value in fields.items()},
+            layered=not flags["--no-layer"],
+            any_lock=flags["--any-lock"],
+        )
 
     def request(self, python: str | None) -> Request:
         """The request to the den for one interpreter."""
-        return Request(self.groups, self.only_groups, self.extras, self.packages, python)
+        return Request(
+            self.groups, self.only_groups, self.extras, self.packages, python, self.any_lock
+        )

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from nox._decorators import Func
-
     from noxden.config import PackagingConfig
+    from noxden.sessions.backend import SessionFunction
     from noxden.sessions.factory import Run
     from noxden.sessions.output import StepResult
 
@@ -57,7 +56,7 @@ class PackagingArguments(FactoryArguments, total=False):
 
 
 @entry_point
-def packaging(name: str = "packaging", **arguments: Unpack[PackagingArguments]) -> Func:
+def packaging(name: str = "packaging", **arguments: Unpack[PackagingArguments]) -> SessionFunction:
     """Register a session that builds sdist and wheel, and checks and tries them.
 
     Args:

@@ -24,9 +24,8 @@ from noxden.sessions.workers import parse_workers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nox._decorators import Func
-
     from noxden.config import UnitConfig
+    from noxden.sessions.backend import SessionFunction
     from noxden.sessions.factory import Run
     from noxden.sessions.output import StepResult
 
@@ -54,7 +53,7 @@ class UnitArguments(FactoryArguments, total=False):
 
 
 @entry_point
-def unit(name: str = "unit", **arguments: Unpack[UnitArguments]) -> Func:
+def unit(name: str = "unit", **arguments: Unpack[UnitArguments]) -> SessionFunction:
     """Register a session that runs the unit tests.
 
     Args:

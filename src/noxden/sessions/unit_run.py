@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nox.command import CommandFailed
 
 from noxden.den.bases import site_packages
-from noxden.den.layout import compute_den_directory
+from noxden.den.layout import find_memo
 from noxden.errors import UsageError
 from noxden.sessions.backend import DenEnvironment
 from noxden.sessions.output import StepResult
@@ -79,7 +79,8 @@ def run_unit(settings: UnitConfig, run: Run) -> tuple[StepResult, ...]:
         # Only a run of everything, and without workers, tells what a start costs.
         alone = not options.workers and not options.arguments
         begun = max(0.0, seconds - outcome.seconds) if alone else None
-        remember_measured(_find_memo(), suite, Measured(outcome.seconds, begun))
+        if (memo := find_memo(os.environ)) is not None:
+            remember_measured(memo, suite, Measured(outcome.seconds, begun))
     if options.coverage:
         steps.append(_report_coverage(run, plan.reports, options))
     return tuple(steps)
@@ -97,7 +98,7 @@ def _enter_wheel(run: Run) -> None:
         message = "--installpkg needs an environment of its own; run nox without --no-venv"
         raise UsageError(message)
     wheel = _find_wheel(run)
-    name = check_wheel(wheel, [name for name, _, _ in venv.prepared.resolution.local])
+    name = check_wheel(wheel, [name for name, *_ in venv.prepared.resolution.local])
     venv.install_wheels({name: wheel})
     run.session.log(f"testing {wheel.name} in {Path(venv.location).name}")
 
@@ -137,7 +138,9 @@ def _collect_options(settings: UnitConfig, run: Run) -> tuple[UnitOptions, Suite
     if "pytest-xdist" not in options.installed or leaves_workers_alone(addopts):
         return options, suite
     files = collect_test_files(here, run.rest)
-    workers = choose_workers(recall_measured(_find_memo(), suite), files, count_cores())
+    memo = find_memo(os.environ)
+    measured = recall_measured(memo, suite) if memo else Measured()
+    workers = choose_workers(measured, files, count_cores())
     return options._replace(workers=workers), suite
 
 
@@ -190,10 +193,6 @@ def _collect_installed(session: nox.Session) -> frozenset[str]:
 def _find_pytest(session: nox.Session) -> Path:
     found = shutil.which("pytest", path=os.pathsep.join(session.bin_paths or ()) or None)
     return Path(found or "pytest")
-
-
-def _find_memo() -> Path:
-    return compute_den_directory(os.environ) / "memo"
 
 
 def _call(run: Run, command: Command) -> int | None:

@@ -7,7 +7,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from noxden.errors import InfrastructureError, NoxdenError, UsageError
+from noxden.errors import InfrastructureError, NoxdenError, SafetyError, UsageError
 from noxden.tools.process import ProgramError
 
 if TYPE_CHECKING:
@@ -22,12 +22,15 @@ _ADVICE = {
     "No space left on device": "free space, then run again",
     "Disk quota exceeded": "free space, then run again",
     "Network connectivity is disabled": "run once without NOXDEN_OFFLINE and UV_OFFLINE",
-    "Hash mismatch": "find out who changed the file, then run: uv lock --refresh",
+    "No interpreter found": "install one that fits, put it on PATH, or run: uv python install",
     "Failed to fetch": "make sure that the index can be reached, then run again",
     "Failed to download": "make sure that the index can be reached, then run again",
     "Request failed after": "make sure that the index can be reached, then run again",
 }
 """What to do about failures that are not the project's."""
+
+_TAMPERED = "Hash mismatch"
+"""How uv says that a file is not the one that the lock names."""
 
 _OUTPUT = ("[stdout]", "[stderr]")
 """How uv marks what a build backend printed."""
@@ -40,7 +43,8 @@ def explained(task: str) -> Iterator[None]:
     What a build backend printed is shown in full before.
 
     Raises:
-        InfrastructureError: uv failed.
+        SafetyError: uv was given another file than the lock names.
+        InfrastructureError: uv failed otherwise.
     """
     try:
         yield
@@ -48,6 +52,12 @@ def explained(task: str) -> Iterator[None]:
         said = error.completed.stderr
         if any(mark in said for mark in _OUTPUT):
             logger.warning("%s", said.strip())
+        if _TAMPERED in " ".join(said.split()):
+            message = (
+                f"uv cannot {task}: {first_cause(said)}; "
+                f"find out who changed the file, then run: uv lock --refresh"
+            )
+            raise SafetyError(message) from error
         advice = _find_advice(said) or "NOXDEN_DEBUG=1 shows the commands"
         message = f"uv cannot {task}: {first_cause(said)}; {advice}"
         raise InfrastructureError(message) from error

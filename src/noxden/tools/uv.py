@@ -43,6 +43,10 @@ LEAKS = frozenset(
         "UV_NO_DEV",
         "UV_NO_EDITABLE",
         "UV_NO_GROUP",
+        "UV_NO_INSTALLER_METADATA",
+        "UV_NO_INSTALL_LOCAL",
+        "UV_NO_INSTALL_PROJECT",
+        "UV_NO_INSTALL_WORKSPACE",
         "UV_NO_PROJECT",
         "UV_NO_SYNC",
         "UV_NO_VERIFY_HASHES",
@@ -186,22 +190,23 @@ class Uv:
             return None
         return Path(found.stdout.strip())
 
-    def install_python(self, request: str, *, cwd: Path) -> bool:
+    def install_python(self, request: str | None, *, cwd: Path) -> bool:
         """Let uv download an interpreter; ``False`` when it cannot or may not."""
-        said = self("python", "install", "--no-bin", request, cwd=cwd, expect=(0, 1, 2))
+        words = ["python", "install", "--no-bin", *([request] if request else [])]
+        said = self(*words, cwd=cwd, expect=(0, 1, 2))
         return said.returncode == 0
 
-    def export_pylock(self, selectors: Sequence[str], *, cwd: Path) -> str:
+    def export_pylock(self, selectors: Sequence[str], lock: str = "--locked", *, cwd: Path) -> str:
         """The pylock.toml of a selection, after making sure that uv.lock is up to date.
 
-        Paths in it are relative to ``cwd``.
+        Paths in it are relative to ``cwd``; with ``--frozen`` uv.lock is taken as it is.
 
         Raises:
             UsageError: uv.lock does not fit pyproject.toml or cannot be read, or uv knows no
                 such group, extra or package.
             InfrastructureError: the disk is full, or uv needs a network that is not there.
         """
-        words = ["export", "--locked", "--quiet", "--no-header", "--format", "pylock.toml"]
+        words = ["export", lock, "--quiet", "--no-header", "--format", "pylock.toml"]
         said = self(*words, *selectors, cwd=cwd, expect=(0, 1, 2))
         if said.returncode:
             raise explain_export_failure(said.stderr, cwd)

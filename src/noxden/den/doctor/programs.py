@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noxden.den.doctor.values import BROKEN, OK, WARNING, Diagnosis
-from noxden.den.layout import compute_den_directory
 from noxden.den.resolve import Workplace, find_interpreter
 from noxden.errors import InterpreterMissingError, NoxdenError
 from noxden.lock.project import read_project
@@ -23,11 +22,12 @@ __all__ = ["check_pythons", "check_uv"]
 
 def check_uv(env: Mapping[str, str], checkout: Path) -> Iterator[Diagnosis]:
     """Whether uv is there and new enough."""
-    uv = Uv(env, compute_den_directory(env) / "uv")
+    uv = Uv(env, None)  # asked for its version only, it needs no cache
     try:
         version = run([uv.binary, "--version"], env=uv.env, cwd=checkout).stdout.strip()
+        uv.refuse_old()
     except NoxdenError as error:
-        yield Diagnosis("uv", BROKEN, str(error), "pip install uv")
+        yield Diagnosis("uv", BROKEN, str(error), "pip install --upgrade uv")
     else:
         yield Diagnosis("uv", OK, f"{version} ({uv.binary})")
 

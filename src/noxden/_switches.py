@@ -1,0 +1,61 @@
+"""The switches among the variables of noxden: what they may say, read the same everywhere.
+
+A switch that is misspelled must not count as one that is not set: ``NOXDEN_TRUST=Untrusted``
+would give strangers the trusted den.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noxden.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SWITCHES", "is_on", "is_untrusted", "wants_traceback"]
+
+SWITCHES = {
+    "NOXDEN_TRUST": "trusted",
+    "NOXDEN_OFFLINE": "0",
+    "NOXDEN_REMOTE": "",
+    "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
+    "NOXDEN_DEBUG": "0",
+}
+"""Variables that are not in ``[tool.noxden]``, and what counts when they are not set."""
+
+_ON = ("1", "true", "yes", "on")
+_OFF = ("0", "false", "no", "off", "")
+
+
+def is_on(env: Mapping[str, str], name: str) -> bool:
+    """Whether the switch ``name`` is on; one that is not set or empty is off.
+
+    Raises:
+        UsageError: it says neither on nor off.
+    """
+    value = env.get(name, "").strip().lower()
+    if value in _ON:
+        return True
+    if value in _OFF:
+        return False
+    message = f"environment variable {name} is to be 1 or 0, got {env[name]!r}"
+    raise UsageError(message)
+
+
+def is_untrusted(env: Mapping[str, str]) -> bool:
+    """Whether the run is for an untrusted trigger.
+
+    Raises:
+        UsageError: ``NOXDEN_TRUST`` is neither ``trusted`` nor ``untrusted``; empty is neither.
+    """
+    value = env.get("NOXDEN_TRUST", "trusted")
+    if value not in {"trusted", "untrusted"}:
+        message = f"environment variable NOXDEN_TRUST is to be trusted or untrusted, got {value!r}"
+        raise UsageError(message)
+    return value == "untrusted"
+
+
+def wants_traceback(env: Mapping[str, str]) -> bool:
+    """Whether an error is to be shown with its traceback; never raises, errors pass here."""
+    return env.get("NOXDEN_DEBUG", "").strip().lower() in _ON
