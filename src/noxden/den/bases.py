@@ -222,7 +222,7 @@ def _has_short_files(base: Path) -> bool:
 
 def _is_short(base: Path, path: Path, size: int) -> bool:
     try:
-        return size > 0 and path.stat().st_size < size
+        return path.stat().st_size < size
     except FileNotFoundError:
         return path.is_relative_to(base / "lib")
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import nox.command
 import nox.virtualenv
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     SessionFunction = Func
     """What ``nox.session`` makes of a function."""
 
-__all__ = ["BACKEND", "DenEnvironment", "note_output_option", "register_backend"]
+__all__ = [
+    "BACKEND",
+    "DenEnvironment",
+    "DenSession",
+    "enter_den",
+    "note_output_option",
+    "register_backend",
+]
 
 BACKEND = "noxden"
 
@@ -98,6 +105,23 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         self._reused = prepared.reused and self.reuse_existing
         return not prepared.reused
 
+    def pin_others(self, args: Sequence[str]) -> dict[str, str]:
+        """The variable by which uv keeps to the base's versions, except of packages in ``args``."""
+        if self.prepared is None or not self.prepared.environment.layered:
+            return {}
+        all_pins = self.prepared.environment.constraints
+        named = {name for arg in args if (name := _name_of(arg))}
+        kept = [
+            line
+            for line in all_pins.read_text("utf-8").splitlines()
+            if line.partition("==")[0] not in named
+        ]
+        pins = all_pins.with_name("constraints-install.txt")
+        pins.write_text("\n".join(kept) + "\n", "utf-8")
+        # The variable takes several files, with spaces between them.
+        relative = os.path.relpath(pins)
+        return {} if " " in relative else {"UV_CONSTRAINT": relative}
+
     def install_wheels(self, wheels: Mapping[str, Path]) -> None:
         """Go on in an environment beside this one, ``unit+wheel``, with ``wheels`` in it.
 
@@ -154,10 +178,6 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         if options.layered:
             # `uv run` would take the thin environment for one that lacks everything.
             self.env["UV_NO_SYNC"] = "1"
-            pins = str(prepared.environment.constraints)
-            if " " not in pins:
-                # The variable takes several files, with spaces between them.
-                self.env["UV_CONSTRAINT"] = pins
         if is_on(place.env, "NOXDEN_OFFLINE"):
             self.env["UV_OFFLINE"] = "1"
         return prepared
@@ -198,6 +218,29 @@ def _find_output(session: str, words: Sequence[str]) -> Path | None:
     except argparse.ArgumentError:
         return None
     return found
+
+
+class DenSession(nox.Session):
+    """A session whose ``install`` keeps to the versions of the base.
+
+    uv does not see the base from the worktree environment. Without pins, what a session installs
+    beside could bring another version of a package that the lock selects, and hide it.
+    """
+
+    __slots__ = ()
+
+    def install(self, *args: str, env: Mapping[str, str | None] | None = None, **rest: Any) -> None:  # noqa: ANN401 - nox's own
+        """As nox's, with pins for all that the base holds, but for what ``args`` name."""
+        given = dict(env or {})
+        venv = self.virtualenv
+        if isinstance(venv, DenEnvironment) and args and "UV_CONSTRAINT" not in given:
+            given |= venv.pin_others(args)
+        super().install(*args, env=given, **rest)
+
+
+def enter_den(session: nox.Session) -> nox.Session:
+    """``session`` as a session function gets it."""
+    return DenSession(session._runner)  # noqa: SLF001
 
 
 def _record_failure(session: str, code: int, message: str) -> None:
@@ -258,6 +301,17 @@ class _OptionalBackends(Mapping[str, bool]):
 
     def __len__(self) -> int:
         return len(self._found())
+
+
+def _name_of(argument: str) -> str:
+    """The package that an argument of ``session.install`` names; empty for options and paths."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    try:
+        return canonicalize_name(Requirement(argument).name)
+    except InvalidRequirement:
+        return ""
 
 
 def _packaged_uv() -> str:

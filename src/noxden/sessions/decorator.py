@@ -20,7 +20,7 @@ import nox
 from nox.logger import logger
 
 from noxden.errors import NoxdenError, UsageError
-from noxden.sessions.backend import BACKEND, register_backend
+from noxden.sessions.backend import BACKEND, enter_den, register_backend
 from noxden.sessions.options import SessionOptions
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def register_session(
     @functools.wraps(function)
     def run(session: nox.Session, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(session, *args, **kwargs)
+            function(enter_den(session), *args, **kwargs)
         except NoxdenError as error:
             logger.error("%s (exit code %d)", error, error.exit_code)
             session.error(f"exit code {error.exit_code}")
