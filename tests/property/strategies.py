@@ -95,7 +95,7 @@ class Row:
         snake = self.name.replace("-", "_")
         lines = ["[[packages]]", f'name = "{self.name}"', f'version = "{self.version}"']
         lines += [f'marker = "{self.marker}"'] * bool(self.marker)
-        lines += ['index = "https://pypi.org/simple"']
+        lines += ['index = "https://index.example/simple"']
         lines += [f"sdist = {self._file(f'{snake}-{self.version}.tar.gz')}"] * self.sdist
         if self.tags:
             wheels = [

@@ -45,7 +45,7 @@ def test_a_wheel_is_named_by_its_file_and_its_hash() -> None:
     assert found.entry == {
         "name": "six",
         "version": "1.0",
-        "index": "https://pypi.org/simple",
+        "index": "https://index.example/simple",
         "wheels": [
             {
                 "url": "https://files.example.org/packages/six-1.0-py3-none-any.whl",
@@ -243,7 +243,7 @@ source = { directory = "../side" }
 
 [[package]]
 name = "attrs"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.example/simple" }
 """
 
 
