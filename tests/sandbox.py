@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from noxden.tools.uv import find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LIMIT_S = 180
 """No command of a test takes longer."""
@@ -231,6 +231,19 @@ class Index:
     url: str
     seen: list[str] = field(default_factory=list)
     """Paths that were asked for."""
+    ranges: list[str] = field(default_factory=list)
+    """The ``Range`` headers that came, in their order."""
+    user: str = ""
+    """``name:password`` that files want; empty for an open index."""
+    answers: dict[str, Callable[[http.server.BaseHTTPRequestHandler], bool]] = field(
+        default_factory=dict
+    )
+    """By file name, what answers in place of the index; ``False`` leaves it to the index."""
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that were asked for."""
+        return [path.removeprefix("/files/") for path in self.seen if path.startswith("/files/")]
 
     @property
     def setting(self) -> str:
@@ -260,16 +273,33 @@ def serving(folder: Path) -> Iterator[Index]:
             index.seen.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
             file = folder / name
+            if kind == "files" and self.deny():
+                return
+            if with_body and name in index.answers and index.answers[name](self):
+                return
             if kind == "simple":
                 body = index.page(name).encode()
             else:
                 body = file.read_bytes() if file.is_file() else b""
-            self.send_response(200 if body else 404)
+            status = 200 if body else 404
+            if wanted := self.headers.get("Range"):
+                index.ranges.append(wanted)
+                body, status = body[int(wanted.removeprefix("bytes=").partition("-")[0]) :], 206
+            self.send_response(status)
             self.send_header("Content-Type", "text/html" if kind == "simple" else "application/zip")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:
                 self.wfile.write(body)
+
+        def deny(self) -> bool:
+            said = self.headers.get("Authorization", "").removeprefix("Basic ")
+            if base64.b64decode(said).decode() == index.user:
+                return False
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return True
 
         def log_message(self, *_: object) -> None:
             return

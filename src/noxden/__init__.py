@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from noxden.sessions.decorator import session
+    from noxden.sessions.heavy import heavy
     from noxden.sessions.lint import lint
     from noxden.sessions.packaging import packaging
     from noxden.sessions.register import register
     from noxden.sessions.unit import unit
 
-__all__ = ["lint", "packaging", "register", "session", "unit"]
+__all__ = ["heavy", "lint", "packaging", "register", "session", "unit"]
 
 _HOMES = {
+    "heavy": "noxden.sessions.heavy",
     "lint": "noxden.sessions.lint",
     "packaging": "noxden.sessions.packaging",
     "register": "noxden.sessions.register",

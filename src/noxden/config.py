@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "DenConfig",
+    "HeavyConfig",
     "LintConfig",
     "PackagingConfig",
     "UnitConfig",
@@ -61,6 +62,26 @@ class UnitConfig(NamedTuple):
     """Measure coverage with branches and write coverage.xml."""
 
 
+class HeavyConfig(NamedTuple):
+    """``[tool.noxden.heavy]``."""
+
+    groups: tuple[str, ...] = ("test", "heavy")
+    """Dependency groups that hold pytest and the heavy packages."""
+    python: tuple[str, ...] = ()
+    """Interpreter requests, one session each; empty is the project's own choice."""
+    markers: str = "heavy"
+    """The ``-m`` expression that selects the heavy tests."""
+    workers: int | str = 0
+    """pytest-xdist workers: a number, or ``auto`` as for unit tests."""
+    label: str = "run-heavy-deps"
+    """The label of a pull request that opens the gate."""
+    input: str = "run-heavy-deps"
+    """The input of a run started by hand that opens the gate when it is true."""
+    events: tuple[str, ...] = ("label", "input", "schedule")
+    """What opens the gate: ``always``, ``label``, ``input``, ``schedule``, ``never``; with
+    ``trusted`` beside one of them, not for a fork."""
+
+
 class PackagingConfig(NamedTuple):
     """``[tool.noxden.packaging]``."""
 
@@ -81,15 +102,20 @@ class DenConfig(NamedTuple):
     """Unused for longer than this, a base environment goes at the next collection."""
     key_env: tuple[str, ...] = ()
     """Environment variables that are part of every environment key (say ``CFLAGS``)."""
+    remote: str = ""
+    """URI of the object store that holds wheels for other machines; ``NOXDEN_REMOTE`` too."""
+    trust: str = "locked"
+    """What is taken from the remote: ``locked`` artifacts, or what others ``built`` too."""
 
 
 class Config(NamedTuple):
     """``[tool.noxden]`` as a whole, overrides applied."""
 
-    sessions: tuple[str, ...] = ("lint", "unit", "packaging")
+    sessions: tuple[str, ...] = ("lint", "unit", "heavy", "packaging")
     """The sessions that ``noxden.register()`` registers."""
     lint: LintConfig = LintConfig()
     unit: UnitConfig = UnitConfig()
+    heavy: HeavyConfig = HeavyConfig()
     packaging: PackagingConfig = PackagingConfig()
     den: DenConfig = DenConfig()
 
@@ -156,9 +182,10 @@ def collect_overrides(env: Mapping[str, str]) -> dict[str, str]:
     return {name: env[name] for name in env if name.startswith(_OVERRIDES)}
 
 
-TABLES: dict[str, type[LintConfig | UnitConfig | PackagingConfig | DenConfig]] = {
+TABLES: dict[str, type[LintConfig | UnitConfig | HeavyConfig | PackagingConfig | DenConfig]] = {
     "lint": LintConfig,
     "unit": UnitConfig,
+    "heavy": HeavyConfig,
     "packaging": PackagingConfig,
     "den": DenConfig,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxden.den.layout import open_den
+from tests.sandbox import LIMIT_S
 
 if TYPE_CHECKING:
     from noxden.den.layout import Den
@@ -47,7 +48,7 @@ def run_workers(den: Den, folder: Path) -> list[str]:
         )
         for seed in range(PROCESSES)
     ]
-    ended = [process.communicate(timeout=60) for process in processes]
+    ended = [process.communicate(timeout=LIMIT_S) for process in processes]
     failed = [
         said for process, (_, said) in zip(processes, ended, strict=True) if process.returncode
     ]

@@ -348,7 +348,7 @@ def test_wrong_parameters_of_the_backend_fail_the_session_with_one_sentence(
     assert ran.code == 1
     assert (
         "venv_params of the noxden backend take --group, --only-group, --extra, --package, "
-        "--no-layer, --any-lock; got '--seed' (exit code 2)" in ran.stderr
+        "--no-layer, --any-lock, --deferred; got '--seed' (exit code 2)" in ran.stderr
     )
 
 

@@ -19,7 +19,7 @@ noxden.register()
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ("", ["lint", "unit", "packaging"]),
+        ("", ["lint", "unit", "heavy", "packaging"]),
         ('[tool.noxden]\nsessions = ["unit"]\n', ["unit"]),
         (
             (

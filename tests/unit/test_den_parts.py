@@ -125,7 +125,7 @@ def test_a_new_den_is_private_and_tagged_as_a_cache(tmp_path: Path) -> None:
     tag = (den.root / "CACHEDIR.TAG").read_text()
     assert tag.startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
     assert sorted(path.name for path in den.root.iterdir()) == [
-        "CACHEDIR.TAG", "envs", "format", "locks", "memo", "uses", "uv",
+        "CACHEDIR.TAG", "closures", "envs", "format", "locks", "memo", "uses", "uv", "wheels",
     ]  # fmt: skip
     assert (den.uv_cache, den.envs, den.memo, den.locks, den.uses) == tuple(
         den.root / name for name in ("uv", "envs", "memo", "locks", "uses")

@@ -38,7 +38,7 @@ def test_a_word_that_is_not_ours_is_refused(words: list[str], wrong: str) -> Non
         SessionOptions.from_venv_params(words)
     assert str(caught.value) == (
         f"venv_params of the noxden backend take --group, --only-group, --extra, --package, "
-        f"--no-layer, --any-lock; got {wrong!r}"
+        f"--no-layer, --any-lock, --deferred; got {wrong!r}"
     )
 
 

@@ -32,7 +32,7 @@ def command(caller: Caller, *, session: str, json: bool) -> None:
 
     chosen = choose(caller, [session])
     config = find_config(caller.cwd, caller.env)
-    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
+    place = open_workplace(caller.cwd, caller.env, config.den)
     found = [
         (one.name, explain(place, one.request, one.location, layered=one.options.layered))
         for one in chosen

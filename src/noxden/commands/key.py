@@ -84,7 +84,7 @@ def _compute_rows(caller: Caller, requests: list[NamedRequest]) -> list[dict[str
     from noxden.den.workplace import open_workplace
 
     config = find_config(caller.cwd, caller.env)
-    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
+    place = open_workplace(caller.cwd, caller.env, config.den)
     rows = []
     for name, request in requests:
         found = resolve(place, request)

@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913 - an option each
     from noxden.den.workplace import open_workplace
 
     config = find_config(caller.cwd, caller.env)
-    place = open_workplace(caller.cwd, caller.env, key_env=config.den.key_env)
+    place = open_workplace(caller.cwd, caller.env, config.den)
     location = _locate(caller, place, directory)
     _refuse_foreign(location, replace=replace)
     prepared = prepare(

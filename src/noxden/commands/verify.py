@@ -79,8 +79,7 @@ def _keys_of_session(caller: Caller, there: Sequence[str], name: str) -> list[st
     from noxden.den.workplace import open_workplace
 
     chosen = choose(caller, [name])
-    key_env = find_config(caller.cwd, caller.env).den.key_env
-    place = open_workplace(caller.cwd, caller.env, key_env=key_env)
+    place = open_workplace(caller.cwd, caller.env, find_config(caller.cwd, caller.env).den)
     keys = [resolve(place, one.request).key for one in chosen]
     found = [key for key in keys if key in there]
     if not found:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden._switches import is_on
 from noxden.den.owners import boot_id
-from noxden.errors import InfrastructureError
+from noxden.den.supply import FROM_UV, Supply
+from noxden.errors import InfrastructureError, SafetyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,11 +53,12 @@ def ensure_base(
     complete: Callable[[], Resolution],
     *,
     on_build: Callable[[], None] | None = None,
+    supply: Supply = FROM_UV,
     on_wait: Callable[[], None] | None = None,
 ) -> Base:
     """Make sure the base environment of ``resolution`` is in the den.
 
-    ``complete`` gives the resolution with its document and pylock; it is called only when the
+    ``complete`` gives the resolution with its document and selection; it is called only when the
     environment has to be built.
 
     Raises:
@@ -70,8 +74,8 @@ def ensure_base(
     def build(sibling: Path) -> None:
         if on_build is not None:
             on_build()
-        whole = resolution if resolution.pylock is not None else complete()
-        warnings.extend(build_base(place, whole, sibling))
+        whole = resolution if resolution.selection is not None else complete()
+        warnings.extend(_build_supplied(place, whole, sibling, supply))
 
     if not place.den.writable:
         message = f"the den is read-only and lacks {path}; fill it first, or set NOXDEN_DIR"
@@ -79,6 +83,46 @@ def ensure_base(
     lock = place.den.locks / f"env-{resolution.key}.lock"
     built = publish(path, lock=lock, is_whole=is_whole, build=build, on_wait=on_wait)
     return Base(path, built, tuple(warnings))
+
+
+def _build_supplied(
+    place: Workplace, resolution: Resolution, sibling: Path, supply: Supply
+) -> Iterator[str]:
+    """Bring the wheels in and build; where the store is damaged, mend it and build again."""
+    from noxden.den.wheels.store import using_store
+
+    with using_store(place.den):
+        yield from _supply(place, resolution, supply)
+        try:
+            built = build_base(place, resolution, sibling)
+        except (InfrastructureError, SafetyError):
+            mended = _mend(place, resolution, supply)
+            if not mended:
+                raise
+            yield from mended
+            for path in sibling.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            built = build_base(place, resolution, sibling)
+        yield from built
+
+
+def _supply(place: Workplace, resolution: Resolution, supply: Supply) -> list[str]:
+    """Bring the wheels of ``resolution`` into the store, where that is wanted; warnings."""
+    if not (supply.from_index or place.remote):
+        return []
+    from noxden.den.wheels.fill import fill_store, refuse_missing
+
+    fetched = fill_store(place, resolution, supply)
+    if supply.from_index and not is_on(place.env, "NOXDEN_OFFLINE"):
+        refuse_missing(place, fetched)
+    return [*fetched.warnings]
+
+
+def _mend(place: Workplace, resolution: Resolution, supply: Supply) -> list[str]:
+    """Fetch again what is damaged in the store; a line for each that was."""
+    from noxden.den.wheels.fill import mend_store
+
+    return mend_store(place, resolution, supply)
 
 
 def is_whole(base: Path) -> bool:
@@ -137,23 +181,29 @@ def iterate_records(base: Path, info: str = "*.dist-info") -> Iterator[tuple[Pat
 def build_base(place: Workplace, resolution: Resolution, sibling: Path) -> list[str]:
     """Build the environment in ``sibling``, check it, and write its document last.
 
-    ``resolution`` must have its document and pylock. Returns the warnings of the check.
+    ``resolution`` must have its document and selection. Returns the warnings of the check.
 
     Raises:
         InfrastructureError: uv cannot build it, or what it built is not what was selected.
     """
     import tomli_w
 
+    from noxden.den.wheels.install import localize
+    from noxden.lock.selection import Selection
     from noxden.tools.complaints import explained
 
     at, uv = place.project.root, place.uv
     python = resolution.interpreter.executable
     pylock = sibling / "pylock.toml"
     target = sibling / "bin" / "python"
+    selection = resolution.selection or Selection((), ())
+    local, complete = localize(place.den, selection)
     with explained(f"build {place.den.base(resolution.key)}"):
         uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
-        pylock.write_text(tomli_w.dumps(dict(resolution.pylock or {})), "utf-8")
-        uv("pip", "sync", "--allow-empty-requirements", "--python", target, pylock, cwd=at)
+        pylock.write_text(tomli_w.dumps(local), "utf-8")
+        words = ["--offline"] if complete else []
+        uv("pip", "sync", "--allow-empty-requirements", *words, "--python", target, pylock, cwd=at)
+        pylock.write_text(tomli_w.dumps(selection.pylock), "utf-8")
     site = site_packages(sibling, resolution.interpreter.label)
     _check_metadata(site, resolution)
     complaints = uv("pip", "check", "--python", target, cwd=at, expect=(0, 1))

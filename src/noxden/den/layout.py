@@ -26,7 +26,7 @@ _CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-_FOLDERS = ("uv", "envs", "memo", "locks", "uses")
+_FOLDERS = ("uv", "envs", "wheels", "closures", "memo", "locks", "uses")
 _REBUILT = ("envs", "memo", "uses")
 
 
@@ -45,6 +45,16 @@ class Den(NamedTuple):
     def envs(self) -> Path:
         """Base environments, a folder each, named by environment key."""
         return self.root / "envs"
+
+    @property
+    def wheels(self) -> Path:
+        """The wheel store, a folder for each sha256 in a folder of its first two digits."""
+        return self.root / "wheels"
+
+    @property
+    def closures(self) -> Path:
+        """The closures whose wheels are all in the store, a pylock.toml each."""
+        return self.root / "closures"
 
     @property
     def memo(self) -> Path:

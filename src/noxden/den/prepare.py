@@ -17,6 +17,7 @@ from noxden.den.bases import Base, ensure_base, read_document
 from noxden.den.fingerprint import compute_fingerprint, read_isolation
 from noxden.den.locks import hold_use
 from noxden.den.resolve import resolve
+from noxden.den.supply import FROM_UV, Supply
 from noxden.den.worktrees import WorktreeEnvironment, read_record
 from noxden.errors import InfrastructureError
 
@@ -66,12 +67,14 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
     layered: bool = True,
     allow_extra: bool = False,
     wheels: Mapping[str, Path] = MappingProxyType({}),
+    supply: Supply = FROM_UV,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Make ``location`` a current environment for ``request`` and hold it in use.
 
     ``allow_extra`` keeps packages that a session installed beside the locked ones. ``wheels``
-    are installed in place of the checkout's packages of these names. ``say`` gets a line before
+    are installed in place of the checkout's packages of these names. ``supply`` says where the
+    wheels of a base that has to be built come from. ``say`` gets a line before
     anything that takes time.
 
     Raises:
@@ -84,7 +87,7 @@ def prepare(  # noqa: PLR0913 - what a backend gets from nox and from its sessio
         resolution = _take_wheels(resolve(place, request), wheels)
         base = Base(Path(), built=False)
         if layered:
-            base = _hold_base(place, request, resolution, held, say)
+            base = _hold_base(place, request, resolution, held, supply, say)
         environment = WorktreeEnvironment.plan(
             location, base.path, resolution, compute_fingerprint(place, resolution), layered=layered
         )
@@ -138,6 +141,7 @@ def _hold_base(
     request: Request,
     resolution: Resolution,
     held: list[int],
+    supply: Supply,
     say: Callable[[str], None],
 ) -> Base:
     """The base environment, built if need be; its use lock is added to ``held``."""
@@ -161,6 +165,7 @@ def _hold_base(
         resolution,
         lambda: resolve(place, request, complete=True),
         on_build=on_build,
+        supply=supply,
         on_wait=lambda: say(f"waiting for another process that builds {short}"),
     )
 

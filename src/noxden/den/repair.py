@@ -22,6 +22,7 @@ from noxden.den.verify import check_documents
 from noxden.errors import InfrastructureError, NoxdenError
 from noxden.lock.interpreter import Interpreter, probe_interpreter
 from noxden.lock.project import Project
+from noxden.lock.selection import read_selection
 from noxden.tools.uv import Uv
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _read_material(den: Den, base: Path, env: Mapping[str, str]) -> tuple[_Mater
     full = {**env, **settings.get("env", {})}
     uv = Uv(full, den.uv_cache, offline=is_on(env, "NOXDEN_OFFLINE"))
     place = Workplace(Project(den.root, den.root, (), ""), den, uv, full)
-    resolution = Resolution(base.name, "", interpreter, (), document, pylock)
+    resolution = Resolution(base.name, "", interpreter, (), document, read_selection(pylock))
     return _Material(place, resolution), "rebuilt"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from noxden.den.layout import Den
     from noxden.lock.project import Project
     from noxden.lock.request import Request
-    from noxden.lock.selection import Selection
+    from noxden.lock.selection import Artifact, Selection
     from noxden.tools.uv import Uv
 
 __all__ = ["Resolution", "Workplace", "find_interpreter", "resolve"]
@@ -43,6 +43,10 @@ class Workplace(NamedTuple):
     """Names of the variables that are part of every key."""
     download_python: bool = False
     """Whether uv may download an interpreter that is missing."""
+    remote: str = ""
+    """URI of the remote; empty where there is none."""
+    trust: str = "locked"
+    """What is taken from the remote: ``locked`` artifacts, or what others ``built`` too."""
 
 
 class Resolution(NamedTuple):
@@ -56,14 +60,19 @@ class Resolution(NamedTuple):
     """Name, path, editability and sha256 (of archives) of each package of the checkout."""
     document: Mapping[str, Any] | None
     """The canonical document, where this run computed it; ``None`` where it was remembered."""
-    pylock: Mapping[str, Any] | None
-    """The pylock.toml that installs the base, where this run computed it."""
+    selection: Selection | None
+    """What the lock selects, where this run computed it."""
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """What the lock selects, where this run computed it."""
+        return self.selection.artifacts if self.selection is not None else ()
 
 
 def resolve(place: Workplace, request: Request, *, complete: bool = False) -> Resolution:
     """The key of the base environment for ``request``, remembered or computed.
 
-    ``complete`` asks for the document and the pylock too, which are not remembered.
+    ``complete`` asks for the document and the selection too, which are not remembered.
 
     Raises:
         UsageError: uv.lock is missing, malformed, out of date or does not fit the request.
@@ -155,7 +164,7 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
         {"key": document.key, "closure": selection.closure_id, "local": local},
     )
     return Resolution(
-        document.key, selection.closure_id, interpreter, local, document.fields, selection.pylock
+        document.key, selection.closure_id, interpreter, local, document.fields, selection
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ from packaging.pylock import (
     PylockValidationError,
 )
 from packaging.tags import Tag
+from packaging.utils import canonicalize_name
 
 from noxden.errors import UsageError
 from noxden.lock.pylock import read_pylock
@@ -31,7 +33,17 @@ if TYPE_CHECKING:
 
     Source = PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist
 
-__all__ = ["Artifact", "LocalSource", "Selection", "canonical_json", "select"]
+__all__ = [
+    "Artifact",
+    "LocalSource",
+    "Selection",
+    "canonical_json",
+    "read_artifact",
+    "read_selection",
+    "select",
+]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Artifact(NamedTuple):
@@ -213,6 +225,45 @@ def _describe(
         return Artifact(package.name, version, "wheel", file, sha256, "", source.size, entry)
     entry["sdist"] = fields
     return Artifact(package.name, version, "sdist", file, sha256, "", source.size, entry)
+
+
+def read_selection(pylock: Mapping[str, Any]) -> Selection:
+    """The selection that a pylock.toml of ours describes.
+
+    Raises:
+        ValueError: an entry of it is not as ours are.
+    """
+    try:
+        artifacts = tuple(read_artifact(entry) for entry in pylock["packages"])
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(repr(error)) from error
+    return Selection(tuple(sorted(artifacts, key=lambda one: one.name)), ())
+
+
+def read_artifact(entry: Mapping[str, Any]) -> Artifact:
+    """The artifact that an entry of a pylock.toml of ours describes: one source, one hash.
+
+    Raises:
+        ValueError: its name, its hash or its file name is none.
+    """
+    name, version = str(entry["name"]), entry.get("version")
+    if canonicalize_name(name, validate=True) != name:
+        raise ValueError(name)
+    if vcs := entry.get("vcs"):
+        location = str(vcs.get("url") or vcs["path"])
+        commit, folder = str(vcs["commit-id"]), str(vcs.get("subdirectory", ""))
+        return Artifact(name, version, "vcs", location, commit, folder, None, entry)
+    key = next((key for key in ("wheels", "sdist") if key in entry), "archive")
+    source = entry["wheels"][0] if key == "wheels" else entry[key]
+    file = _file_name(str(source.get("url") or source["path"]))
+    sha256 = str(source["hashes"]["sha256"])
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(sha256)
+    if file.startswith(".") or "/" in file or not file.isprintable() or not file:
+        raise ValueError(file)
+    size, folder = source.get("size"), str(source.get("subdirectory", ""))
+    kind = "wheel" if key == "wheels" else key
+    return Artifact(name, version, kind, file, sha256, folder, size, entry)
 
 
 def _without_none(**fields: object) -> dict[str, Any]:

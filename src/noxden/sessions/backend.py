@@ -23,7 +23,9 @@ import nox.virtualenv
 from nox.logger import logger
 
 from noxden._switches import is_on, wants_traceback
+from noxden.den.supply import FROM_UV, Supply
 from noxden.errors import InterpreterMissingError, explain_error
+from noxden.sessions.options import DEFERRED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +87,12 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         """Make the environment current; ``True`` when it is new, as nox wants to know.
 
         ``-r`` keeps what the session installed beside the locked packages; without it such an
-        environment is made anew. Nothing keeps an environment that is stale.
+        environment is made anew. Nothing keeps an environment that is stale. A session that
+        defers its environment gets it by :meth:`enter`.
         """
+        if DEFERRED in self.venv_params:
+            self._reused = True
+            return False
         try:
             prepared = self._prepare()
         except Exception as error:
@@ -134,7 +140,21 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         self.location += "+wheel"
         self.prepared = self._prepare(wheels)
 
-    def _prepare(self, wheels: Mapping[str, Path] = MappingProxyType({})) -> Prepared:
+    def enter(self, supply: Supply, variables: Mapping[str, str]) -> None:
+        """Make the environment that was deferred, with ``variables`` over those of the caller.
+
+        Raises:
+            NoxdenError: it cannot be made.
+        """
+        self.prepared = self._prepare(supply=supply, variables=variables)
+
+    def _prepare(
+        self,
+        wheels: Mapping[str, Path] = MappingProxyType({}),
+        *,
+        supply: Supply = FROM_UV,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> Prepared:
         # Imported here: `nox --list` registers this backend and makes no environment.
         from noxden.config import find_config
         from noxden.den.prepare import prepare
@@ -143,11 +163,11 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
         from noxden.tools.uv import LEAKS
 
         options = SessionOptions.from_venv_params(self.venv_params)
-        config = find_config(Path.cwd(), os.environ)
+        env = {**os.environ, **variables}
         place = open_workplace(
             Path.cwd(),
-            os.environ,
-            key_env=config.den.key_env,
+            env,
+            find_config(Path.cwd(), env).den,
             download=self.download_python != "never",
         )
         location = Path(self.location)
@@ -163,6 +183,7 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             layered=options.layered,
             allow_extra=self.reuse_existing,
             wheels=wheels,
+            supply=supply,
             say=logger.info,
         )
         _HELD[self.location] = prepared.held
@@ -273,6 +294,8 @@ def register_backend() -> None:
     # nox shows every record of every logger from level DEBUG on.
     level = logging.DEBUG if is_on(os.environ, "NOXDEN_DEBUG") else logging.INFO
     logging.getLogger("noxden").setLevel(level)
+    # So it would show every request of what we download with.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
     # `session.run` compares nox.virtualenv.UV for environments of uv, and reading it starts uv
     # to learn its version. The answer needs no process, so it is set to what nox would find.
     if "UV" not in vars(nox.virtualenv):

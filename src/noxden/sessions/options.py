@@ -10,7 +10,7 @@ from noxden.lock.request import Request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SessionOptions"]
+__all__ = ["DEFERRED", "SessionOptions"]
 
 _MANY = {
     "--group": "groups",
@@ -18,7 +18,8 @@ _MANY = {
     "--extra": "extras",
     "--package": "packages",
 }
-_FLAGS = ("--no-layer", "--any-lock")
+DEFERRED = "--deferred"
+_FLAGS = ("--no-layer", "--any-lock", DEFERRED)
 
 
 class SessionOptions(NamedTuple):
@@ -36,6 +37,8 @@ class SessionOptions(NamedTuple):
     """``False`` gives a plain venv with everything in it, for tools that ignore layers."""
     any_lock: bool = False
     """Take uv.lock as it is, for a session that checks it itself."""
+    deferred: bool = False
+    """Make the environment only when the session asks for it, after its gate."""
 
     @property
     def venv_params(self) -> list[str]:
@@ -46,7 +49,7 @@ class SessionOptions(NamedTuple):
             for name in getattr(self, field)
             for word in (option, name)
         ]
-        flags = zip(_FLAGS, (not self.layered, self.any_lock), strict=True)
+        flags = zip(_FLAGS, (not self.layered, self.any_lock, self.deferred), strict=True)
         return [*words, *(word for word, on in flags if on)]
 
     @classmethod
@@ -72,6 +75,7 @@ class SessionOptions(NamedTuple):
             **{name: tuple(value) for name, value in fields.items()},
             layered=not flags["--no-layer"],
             any_lock=flags["--any-lock"],
+            deferred=flags[DEFERRED],
         )
 
     def request(self, python: str | None) -> Request:
