@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -260,11 +261,7 @@ class Index:
         return "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>" if links else ""
 
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Index]:
-    """An index over ``folder`` while the block runs."""
-    index = Index(folder, "")
-
+def _make_handler(index: Index) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.do_HEAD(with_body=True)
@@ -272,41 +269,59 @@ def serving(folder: Path) -> Iterator[Index]:
         def do_HEAD(self, *, with_body: bool = False) -> None:
             index.seen.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
-            file = folder / name
-            if kind == "files" and self.deny():
+            file = index.folder / name
+            if kind == "files" and _deny(index, self):
                 return
             if with_body and name in index.answers and index.answers[name](self):
                 return
-            if kind == "simple":
-                body = index.page(name).encode()
-            else:
-                body = file.read_bytes() if file.is_file() else b""
-            status = 200 if body else 404
+            body = index.page(name).encode() if kind == "simple" else _read(file)
+            status, size = 200 if body else 404, len(body)
             if wanted := self.headers.get("Range"):
                 index.ranges.append(wanted)
-                body, status = body[int(wanted.removeprefix("bytes=").partition("-")[0]) :], 206
+                begin = int(wanted.removeprefix("bytes=").partition("-")[0])
+                body, status = body[begin:], 206
             self.send_response(status)
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
             self.send_header("Content-Type", "text/html" if kind == "simple" else "application/zip")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:
                 self.wfile.write(body)
 
-        def deny(self) -> bool:
-            said = self.headers.get("Authorization", "").removeprefix("Basic ")
-            if base64.b64decode(said).decode() == index.user:
-                return False
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return True
-
         def log_message(self, *_: object) -> None:
             return
 
+    return Handler
+
+
+def _deny(index: Index, handler: http.server.BaseHTTPRequestHandler) -> bool:
+    """Whether somebody is refused who is not the index's user."""
+    said = handler.headers.get("Authorization", "").removeprefix("Basic ")
+    if not index.user or base64.b64decode(said).decode() == index.user:
+        return False
+    handler.send_response(401)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+    return True
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
+
+
+@contextlib.contextmanager
+def serving(folder: Path, certificate: Path | None = None) -> Iterator[Index]:
+    """An index over ``folder`` while the block runs, by HTTPS where there is a certificate."""
+    index = Index(folder, "")
     folder.mkdir(parents=True, exist_ok=True)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        index.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _make_handler(index)) as server:
+        scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        index.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -19,6 +19,7 @@ SWITCHES = {
     "NOXDEN_TRUST": "trusted",
     "NOXDEN_OFFLINE": "0",
     "NOXDEN_REMOTE": "",
+    "NOXDEN_BUNDLE": "",
     "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
     "NOXDEN_DEBUG": "0",
 }

@@ -41,12 +41,14 @@ def command(
     prune: bool,
     json: bool,
 ) -> None:
-    """Remove base environments that nothing needs, and what killed builders left.
+    """Remove base environments and wheels that nothing needs, and what killed builders left.
 
-    What is in use stays, and what a worktree environment stands on. The rest goes when it is
-    unused for longer than --max-age, and packages that only removed environments selected leave
-    uv's cache too. If the den, uv's cache included, is still above --max-size, the cache drops
-    its downloads; then the least recently used environments go until it is below.
+    What is in use stays, and what a worktree environment stands on; wheels stay while a session
+    of a project stands on their closure. The rest goes when it is unused for longer than
+    --max-age, and packages that only removed environments selected leave uv's cache too. If the
+    den, uv's cache and the wheels included, is still above --max-size, first wheels go that no
+    session stands on now, then the cache drops its downloads; then the least recently used
+    environments go until it is below.
 
     It runs only when it is called. To run it nightly, put this into a crontab:
     17 3 * * * noxden gc
@@ -93,8 +95,9 @@ def _to_json(plan: Plan, outcome: Outcome | None) -> dict[str, object]:
     done: dict[str, object] | None = None
     if outcome is not None:
         kept = [{"key": key, "reason": reason} for key, reason in outcome.kept]
-        done = {**outcome._asdict(), "kept": kept}
-    return {**plan._asdict(), "removals": removals, "outcome": done}
+        done = {**outcome._asdict(), "kept": kept, "wheels": outcome.wheels._asdict()}
+    wheels = plan.wheels._asdict()
+    return {**plan._asdict(), "removals": removals, "wheels": wheels, "outcome": done}
 
 
 def _print_plan(plan: Plan, limits: Limits, now: float) -> None:
@@ -114,6 +117,9 @@ def _render_rest(plan: Plan, limits: Limits) -> Iterator[str]:
         (len(plan.dead_roots), "roots of worktree environments that are gone"),
         (len(plan.memos), "old memos"),
         (len(plan.packages), "packages in uv's cache that nothing selects any more"),
+        (len(plan.wheels.closures), "closures that no session stands on any more"),
+        (len(plan.wheels.artifacts), "wheels that nothing kept names"),
+        (len(plan.wheels.partials), "downloads that were cut"),
     ):
         if number:
             yield f"{number} {what}"
@@ -130,4 +136,7 @@ def _render_end(plan: Plan, outcome: Outcome | None) -> Iterator[str]:
     for key, reason in outcome.kept:
         yield f"{key[:12]} stays: {reason}"
     yield from outcome.notes
-    yield f"removed {len(outcome.removed)} base environments, freed {render_size(outcome.freed)}"
+    yield from (f"wheels: {note}" for note in outcome.wheels.notes)
+    wheels = f" and {len(outcome.wheels.removed)} wheels" if outcome.wheels.removed else ""
+    removed = f"removed {len(outcome.removed)} base environments{wheels}"
+    yield f"{removed}, freed {render_size(outcome.freed)}"

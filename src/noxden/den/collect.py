@@ -10,6 +10,8 @@ What the removal of a base frees is counted by artifact. uv's cache forgets pack
 so an artifact of which a kept base selects another version stays in it, until the cache
 drops everything that no base has a link to. That comes before bases go for their size: it costs
 downloads, where a base costs its downloads and a build.
+
+Wheels on which no session of a project stands go before both: nothing that is there needs them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from noxden.den.lifecycle import find_replaced
 from noxden.den.locks import try_exclusive
 from noxden.den.owners import sibling_name
 from noxden.den.roots import find_live_roots, remove_dead_roots
+from noxden.den.wheels.prune import Pruned, PrunePlan, apply_prune, compute_prune
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
@@ -79,6 +82,9 @@ class Plan(NamedTuple):
     what it built from source, so it may be more; then a second plan counts that in."""
     over: int
     """Bytes that kept bases, in use or stood on, may leave above max-size; 0 when none."""
+    wheels: PrunePlan = PrunePlan()
+    """What leaves the wheel store: what was not needed for max-age, or, above max-size, what
+    is not needed now."""
 
 
 class Outcome(NamedTuple):
@@ -92,6 +98,8 @@ class Outcome(NamedTuple):
     """Bytes."""
     notes: tuple[str, ...]
     """What else is worth knowing, a sentence each."""
+    wheels: Pruned = Pruned()
+    """What left the wheel store."""
 
 
 def compute_plan(
@@ -107,27 +115,22 @@ def compute_plan(
     ``dropped`` says that uv's cache has just dropped its downloads, so that to do it again
     is not going to free what is in it.
     """
+    draft = _Draft(inventory, limits, now, dropped=dropped)
     free = sorted(
         (entry for entry in inventory.bases if not entry.in_use and not entry.roots),
         key=lambda entry: (entry.last_used, entry.key),
     )
-    kept = list(inventory.bases)
-    droppable = 0 if dropped else inventory.only_cache
-    total, drop, removals = inventory.total, False, []
+    removals = []
     for entry in free:
         age = now - entry.last_used
-        if age <= limits.max_age:
-            if not drop and total > limits.max_size:
-                drop, total = True, _predict(inventory, kept, droppable)
-            if total <= limits.max_size:
-                break
-        kept.remove(entry)
-        after = _predict(inventory, kept, droppable if drop else None)
+        if age <= limits.max_age and draft.squeeze():
+            break
+        before = draft.total
+        draft.kept.remove(entry)
         reason = f"unused for {age / 86400:.0f} days" if age > limits.max_age else "over max-size"
-        removals.append(Removal(entry.key, reason, total - after, entry.last_used))
-        total = after
-    if not drop and total > limits.max_size:
-        drop, total = True, _predict(inventory, kept, droppable)
+        removals.append(Removal(entry.key, reason, before - draft.total, entry.last_used))
+    draft.squeeze()
+    kept = draft.kept
     gone = {name for entry in inventory.bases if entry not in kept for name in entry.names}
     return Plan(
         removals=tuple(removals),
@@ -135,12 +138,40 @@ def compute_plan(
         dead_roots=inventory.dead_roots,
         memos=_old_memos(inventory.memos, now - limits.max_age),
         packages=tuple(sorted(gone - _names(kept))),
-        prune_cache=prune_cache or bool(removals) or drop,
-        drop_downloads=drop,
+        prune_cache=prune_cache or bool(removals) or draft.drop,
+        drop_downloads=draft.drop,
         total=inventory.total,
-        expected=total,
-        over=max(0, total - limits.max_size),
+        expected=draft.total,
+        over=max(0, draft.total - limits.max_size),
+        wheels=draft.wheels,
     )
+
+
+class _Draft:
+    """A plan in the making: what it keeps, and what that leaves on disk."""
+
+    def __init__(self, inventory: Inventory, limits: Limits, now: float, *, dropped: bool) -> None:
+        self.inventory = inventory
+        self.limits = limits
+        self.now = now
+        self.droppable = 0 if dropped else inventory.only_cache
+        self.kept = list(inventory.bases)
+        self.drop = False
+        self.wheels = compute_prune(inventory.store, now, limits.max_age)
+
+    @property
+    def total(self) -> int:
+        """Bytes on disk afterwards."""
+        droppable = self.droppable if self.drop else None
+        return max(0, _predict(self.inventory, self.kept, droppable) - self.wheels.freed)
+
+    def squeeze(self) -> bool:
+        """Give up, above max-size, what costs no build; whether that is enough."""
+        if self.total > self.limits.max_size:
+            self.wheels = compute_prune(self.inventory.store, self.now)
+        if self.total > self.limits.max_size:
+            self.drop = True
+        return self.total <= self.limits.max_size
 
 
 def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
@@ -168,8 +199,10 @@ def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
     _remove_roots(den, plan.dead_roots)
     for memo in plan.memos:
         memo.unlink(missing_ok=True)
+    wheels = Pruned() if plan.wheels.is_empty else apply_prune(den, plan.wheels)
     notes = _shrink_cache(den, plan, uv)
-    return Outcome(tuple(removed), tuple(kept), max(0, plan.total - measure_den(den)), notes)
+    freed = max(0, plan.total - measure_den(den))
+    return Outcome(tuple(removed), tuple(kept), freed, notes, wheels)
 
 
 def merge_plans(first: Plan, second: Plan) -> Plan:
@@ -192,6 +225,11 @@ def merge_outcomes(first: Outcome, second: Outcome) -> Outcome:
         second.kept + tuple(one for one in first.kept if one[0] not in second.removed),
         first.freed + second.freed,
         second.notes,
+        Pruned(
+            first.wheels.removed + second.wheels.removed,
+            first.wheels.freed + second.wheels.freed,
+            second.wheels.notes,
+        ),
     )
 
 

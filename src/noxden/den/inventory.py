@@ -11,6 +11,7 @@ from noxden.den.disk import measure
 from noxden.den.locks import try_exclusive
 from noxden.den.owners import find_leftovers
 from noxden.den.roots import find_dead_roots, find_live_roots
+from noxden.den.wheels.holdings import Holdings, collect_holdings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,9 +92,13 @@ class Inventory(NamedTuple):
     uv_cache: int
     """Bytes on disk of uv's cache."""
     total: int
-    """Bytes on disk of bases, left-overs and uv's cache, every file counted once."""
+    """Bytes on disk of bases, left-overs, uv's cache and wheels, every file counted once."""
     only_cache: int = 0
     """Bytes on disk of what only uv's cache has: no base has a hard link to it."""
+    wheels: int = 0
+    """Bytes on disk of the wheel store."""
+    store: Holdings = Holdings()
+    """What the wheel store holds."""
 
 
 def collect_bases(den: Den) -> list[BaseEntry]:
@@ -117,7 +122,7 @@ def collect_leftovers(den: Den) -> tuple[Path, ...]:
 
 def collect_inventory(den: Den) -> Inventory:
     """Everything in ``den``; looks at each file two or three times (a second for some 200,000)."""
-    total = measure_den(den)
+    total, wheels = measure_den(den), measure(den.wheels)
     return Inventory(
         bases=tuple(collect_bases(den)),
         leftovers=collect_leftovers(den),
@@ -125,14 +130,16 @@ def collect_inventory(den: Den) -> Inventory:
         memos=tuple(_collect_memos(den)),
         uv_cache=measure(den.uv_cache),
         total=total,
-        only_cache=max(0, total - measure(den.envs)),
+        only_cache=max(0, total - wheels - measure(den.envs)),
+        wheels=wheels,
+        store=collect_holdings(den),
     )
 
 
 def measure_den(den: Den) -> int:
-    """Bytes on disk of bases, left-overs and uv's cache, every file counted once."""
+    """Bytes on disk of bases, left-overs, uv's cache and wheels, every file counted once."""
     seen: set[tuple[int, int]] = set()
-    return measure(den.envs, seen) + measure(den.uv_cache, seen)
+    return sum(measure(tree, seen) for tree in (den.envs, den.uv_cache, den.wheels))
 
 
 def is_in_use(den: Den, key: str) -> bool:

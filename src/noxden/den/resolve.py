@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noxden.lock.selection import Artifact, Selection
     from noxden.tools.uv import Uv
 
-__all__ = ["Resolution", "Workplace", "find_interpreter", "resolve"]
+__all__ = ["Resolution", "Workplace", "find_interpreter", "resolve", "resolve_target"]
 
 _MEMO_FORMAT = 3
 _CONFIG_VARIABLES = ("UV_CONFIG_FILE", "UV_NO_CONFIG")
@@ -137,9 +137,8 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
             place.uv.export_pylock, request.selectors, request.lock, cwd=place.project.directory
         )
         finding = pool.submit(lambda: interpreter or find_interpreter(place, request.python))
-        from noxden.lock.keys import compute_document
-        from noxden.lock.selection import select
-        from noxden.lock.settings import collect_build_settings, collect_from_source
+        import noxden.lock.selection  # noqa: F401 - loaded while uv works
+        from noxden.lock.settings import collect_build_settings
 
         user = read_user_settings(place.env)
         settings = collect_build_settings(place.project, user, place.env)
@@ -150,18 +149,45 @@ def _compute(place: Workplace, request: Request, interpreter: Interpreter | None
             exporting.result()
             raise
         text = exporting.result()
+    found = _select(place, text, interpreter, settings)
+    remember(
+        place.den.memo,
+        "selection",
+        _digest_selection(place, request, interpreter),
+        {"key": found.key, "closure": found.closure_id, "local": found.local},
+    )
+    return found
+
+
+def resolve_target(place: Workplace, request: Request, interpreter: Interpreter) -> Resolution:
+    """What ``request`` selects for ``interpreter``, which may be one of another machine.
+
+    Nothing of it is remembered, and its key names no base environment here.
+
+    Raises:
+        UsageError: uv.lock is missing, malformed, out of date or does not fit the interpreter.
+    """
+    from noxden.lock.settings import collect_build_settings
+
+    settings = collect_build_settings(place.project, read_user_settings(place.env), place.env)
+    text = place.uv.export_pylock(request.selectors, request.lock, cwd=place.project.directory)
+    return _select(place, text, interpreter, settings)
+
+
+def _select(
+    place: Workplace, text: str, interpreter: Interpreter, settings: Mapping[str, Any]
+) -> Resolution:
+    """The resolution by what uv exported and by the settings that change what is built."""
+    from noxden.lock.keys import compute_document
+    from noxden.lock.selection import select
+    from noxden.lock.settings import collect_from_source
+
     selection = select(text, interpreter, from_source=collect_from_source(settings))
     _refuse_large_files(place.project, selection)
     document = compute_document(selection, interpreter, settings, _key_variables(place))
     local = tuple(
         (source.name, _from_root(place.project, source.path), source.editable, source.sha256)
         for source in selection.local
-    )
-    remember(
-        place.den.memo,
-        "selection",
-        _digest_selection(place, request, interpreter),
-        {"key": document.key, "closure": selection.closure_id, "local": local},
     )
     return Resolution(
         document.key, selection.closure_id, interpreter, local, document.fields, selection

@@ -103,7 +103,8 @@ def open_download(
             auth=auth,
             stream=True,
             timeout=(_CONNECT_S, read_s),
-            verify=False if trusted else None,
+            # Said outright: for None requests takes REQUESTS_CA_BUNDLE before what is set here.
+            verify=False if trusted else session.verify,
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise HttpError(Answer(0, explain(error, host), again=True)) from error

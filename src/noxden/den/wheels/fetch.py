@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden.den.wheels.patience import StoppedError, deserves_more, pause
 from noxden.den.wheels.sources import AbsentError, MismatchError, SourceError
 from noxden.den.wheels.store import find_artifact, receive
 from noxden.errors import SafetyError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "Missing", "Progress", "Transfer", "fetch"]
 
 _AT_ONCE = 8
-_ATTEMPTS = 4
-_LONGEST_WAIT_S = 60.0
-"""A source that wants to be left alone for longer is left out."""
 _TICK_S = 0.2
 
 
@@ -164,11 +161,9 @@ class _Work:
                     raise
                 again = False
             except SourceError as error:
-                if not error.again or (error.after_s or 0) > _LONGEST_WAIT_S:
-                    raise
                 # Who gave something before the cut deserves more patience than who gave nothing.
                 attempt = 1 if partial.offset > begun else attempt + 1
-                if attempt >= _ATTEMPTS:
+                if not deserves_more(error, attempt):
                     raise
                 self._pause(attempt, error.after_s)
             else:
@@ -186,7 +181,7 @@ class _Work:
 
         def advance(number: int) -> None:
             if self.stop.is_set():
-                raise _StoppedError
+                raise StoppedError
             with self.lock:
                 self.moved += number
                 if number > 0:
@@ -197,10 +192,7 @@ class _Work:
         _refuse_short(stream, partial)
 
     def _pause(self, attempt: int, after_s: float | None) -> None:
-        """Wait as long as the source asks, else 0.5, 1, 2 s, each plus up to as much again."""
-        delay = 0.25 * 2**attempt
-        if self.stop.wait(max(after_s or 0.0, delay) + random.uniform(0, delay)):  # noqa: S311
-            raise _StoppedError
+        pause(self.stop, attempt, after_s)
 
     def _count(self, *, total: int = 0, moved: int = 0, done: int = 0) -> None:
         with self.lock:
@@ -211,10 +203,6 @@ class _Work:
 
 class _NobodyError(Exception):
     """No source could give an artifact."""
-
-
-class _StoppedError(Exception):
-    """The fetch is being ended."""
 
 
 def fetch(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noxden._switches import is_on
+from noxden.den.wheels.bundle import open_bundle
 from noxden.den.wheels.check import check_artifacts, quarantine
 from noxden.den.wheels.closures import write_closure
 from noxden.den.wheels.fetch import fetch
+from noxden.den.wheels.needs import note_need
 from noxden.den.wheels.store import using_store
 from noxden.errors import InfrastructureError, SafetyError
 
@@ -23,6 +25,8 @@ __all__ = ["collect_sources", "fill_store", "mend_store", "refuse_missing"]
 def collect_sources(place: Workplace, *, index: bool) -> list[Source]:
     """Where artifacts may come from, nearest first."""
     sources: list[Source] = []
+    if (bundle := open_bundle(place)) is not None:
+        sources.append(bundle)
     if place.remote:
         from noxden.den.wheels.remote import open_remote
 
@@ -46,6 +50,8 @@ def fill_store(place: Workplace, resolution: Resolution, supply: Supply) -> Fetc
         fetched = fetch(place.den, resolution.artifacts, sources, show=supply.show)
         if not fetched.missing and resolution.selection is not None:
             write_closure(place.den, resolution.selection)
+            if supply.need:
+                note_need(place.den, place.project.root, supply.need, resolution.closure_id)
     return fetched
 
 

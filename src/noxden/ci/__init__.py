@@ -1,0 +1,1 @@
+"""What started this run, and which sessions it is one for."""

@@ -1,0 +1,199 @@
+"""Bundles: a folder with the artifacts of some closures and nothing else, for CI caches.
+
+A CI system saves and restores a folder as a whole. The den's store is a poor one for that: it
+holds what any session ever needed, so a cache of it only grows. A bundle is laid out as a
+remote is (``wheels/<aa>/<sha256>/<file>``, ``closures/<id>.toml``), and is written anew each time
+so that what no closure of it needs is gone. What comes out of one is hashed like anything else
+that enters the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from noxden.den.locks import exclusive
+from noxden.den.owners import sibling_name
+from noxden.den.wheels.closures import render_closure
+from noxden.den.wheels.sources import AbsentError, MismatchError, SourceError, Stream
+from noxden.den.wheels.store import artifact_path, hash_file, using_store
+from noxden.errors import InfrastructureError, SafetyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from noxden.den.layout import Den
+    from noxden.den.resolve import Workplace
+    from noxden.lock.selection import Artifact, Selection
+
+__all__ = ["Bundled", "FolderSource", "find_bundle", "open_bundle", "write_bundle"]
+
+_MARK = "bundle.json"
+_FORMAT = {"format": 1, "made-by": "noxden wheels bundle"}
+_BLOCK = 1 << 20
+_AT_ONCE = 4
+
+
+class Bundled(NamedTuple):
+    """What writing a bundle did."""
+
+    folder: Path
+    closures: tuple[str, ...]
+    """Ids of the closures it holds."""
+    artifacts: int
+    """How many files it holds."""
+    size: int
+    """Bytes of them."""
+    added: tuple[str, ...]
+    """Names of the files that came into it."""
+    removed: tuple[str, ...]
+    """Paths, relative to the folder, of what was in it and is in no closure."""
+
+
+class FolderSource:
+    """A bundle as a source: what it has is taken from it before anything is asked over a net."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read from ``folder``."""
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        """``bundle /home/me/checkout/.noxden/bundle``."""
+        return f"bundle {self._folder}"
+
+    def open(self, artifact: Artifact, offset: int) -> Stream:
+        """Begin to read ``artifact`` at ``offset``.
+
+        Raises:
+            AbsentError: it is not in the bundle.
+            MismatchError: something else is in its place.
+            SourceError: it cannot be read.
+        """
+        path = self._folder / _relative_path(artifact)
+        try:
+            size = path.stat().st_size
+            file = path.open("rb", buffering=0)
+        except FileNotFoundError as error:
+            if path.parent.is_dir():
+                found = ", ".join(sorted(one.name for one in path.parent.iterdir())) or "nothing"
+                raise MismatchError(artifact, f"{found} in its place") from error
+            message = "not there"
+            raise AbsentError(message) from error
+        except OSError as error:
+            message = f"{path}: {error.strerror}"
+            raise SourceError(message) from error
+
+        def blocks() -> Iterator[bytes]:
+            with file:
+                file.seek(offset)
+                while block := file.read(_BLOCK):
+                    yield block
+
+        return Stream(offset, size, blocks())
+
+
+def find_bundle(place: Workplace) -> Path:
+    """Where the bundle of a project is: ``NOXDEN_BUNDLE``, else ``.noxden/bundle``.
+
+    A path that is relative is so to the folder of uv.lock.
+    """
+    return place.project.root / (place.env.get("NOXDEN_BUNDLE") or ".noxden/bundle")
+
+
+def open_bundle(place: Workplace) -> FolderSource | None:
+    """The bundle of a project as a source; ``None`` where there is none."""
+    folder = find_bundle(place)
+    return FolderSource(folder) if (folder / _MARK).is_file() else None
+
+
+def write_bundle(den: Den, selections: Sequence[Selection], folder: Path) -> Bundled:
+    """Make ``folder`` hold the artifacts of ``selections``, all of them in the store, alone.
+
+    Raises:
+        SafetyError: it holds files, and no bundle.
+        InfrastructureError: it cannot be written, or the store lacks an artifact.
+    """
+    artifacts = {
+        _relative_path(artifact): artifact
+        for selection in selections
+        for artifact in selection.artifacts
+        if artifact.kind != "vcs"
+    }
+    closures = {f"closures/{one.closure_id}.toml": render_closure(one) for one in selections}
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+    with exclusive(den.locks / f"bundle-{digest[:32]}.lock"), using_store(den):
+        try:
+            _begin(folder)
+            added = _copy_missing(den, folder, artifacts)
+            removed = tuple(_remove_others(folder, {_MARK, *artifacts, *closures}))
+            for name, text in closures.items():
+                _write(folder / name, text)
+            size = sum((folder / name).stat().st_size for name in artifacts)
+        except OSError as error:
+            message = f"cannot write the bundle: {error.filename}: {error.strerror}"
+            raise InfrastructureError(message) from error
+    ids = tuple(selection.closure_id for selection in selections)
+    return Bundled(folder, ids, len(artifacts), size, added, removed)
+
+
+def _relative_path(artifact: Artifact) -> str:
+    sha256 = artifact.content
+    return f"wheels/{sha256[:2]}/{sha256}/{artifact.file}"
+
+
+def _begin(folder: Path) -> None:
+    """Mark ``folder`` as a bundle, so that whoever is interrupted leaves one.
+
+    Raises:
+        SafetyError: it is somebody's: everything that is not in a closure would be removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / _MARK).is_file():
+        return
+    if any(folder.iterdir()):
+        message = f"{folder} holds files that are not a bundle's; empty it or name another folder"
+        raise SafetyError(message)
+    _write(folder / _MARK, json.dumps(_FORMAT) + "\n")
+
+
+def _copy_missing(den: Den, folder: Path, artifacts: dict[str, Artifact]) -> tuple[str, ...]:
+    """Copy what ``folder`` lacks, or has damaged: a cache is saved and restored for ever."""
+
+    def copy(item: tuple[str, Artifact]) -> str:
+        name, artifact = item
+        target = folder / name
+        if target.is_file() and hash_file(target) == artifact.content:
+            return ""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sibling = folder / sibling_name()
+        shutil.copyfile(artifact_path(den, artifact.content, artifact.file), sibling)
+        sibling.replace(target)
+        return artifact.file
+
+    with ThreadPoolExecutor(_AT_ONCE, "noxden-bundle") as pool:
+        return tuple(sorted(filter(None, pool.map(copy, artifacts.items()))))
+
+
+def _remove_others(folder: Path, wanted: set[str]) -> Iterator[str]:
+    """Remove all files but the ``wanted`` ones, and folders that are left empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif name not in wanted:
+            path.unlink()
+            yield name
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    sibling = path.with_name(sibling_name())
+    sibling.write_text(text, "utf-8")
+    sibling.replace(path)
