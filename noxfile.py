@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sessions import bench, lint, packaging, unit
+from sessions import bench, heavy, lint, packaging, unit, wheelhouse
 
-__all__ = ["bench", "lint", "packaging", "unit"]
+__all__ = ["bench", "heavy", "lint", "packaging", "unit", "wheelhouse"]

@@ -29,7 +29,10 @@ LIMIT_S = 180
 
 _DROPPED = ("NOX", "PYTEST_", "VIRTUAL_ENV", "CONDA_", "UV_", "XDG_", "PYTHON")
 _KEPT = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS")
-_SINGLE = {"CI", "GITHUB_ACTIONS", "FORCE_COLOR", "UV"}
+_SINGLE = {
+    "CI", "FORCE_COLOR", "FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS", "GITLAB_CI",
+    "JENKINS_URL", "UV",
+}  # fmt: skip
 
 
 def clean_environment(given: Mapping[str, str], home: Path) -> dict[str, str]:

@@ -9,18 +9,31 @@ if TYPE_CHECKING:
     from noxden.sessions.heavy import heavy
     from noxden.sessions.lint import lint
     from noxden.sessions.packaging import packaging
+    from noxden.sessions.publish import publish
     from noxden.sessions.register import register
     from noxden.sessions.unit import unit
+    from noxden.sessions.wheelhouse import wheelhouse
 
-__all__ = ["heavy", "lint", "packaging", "register", "session", "unit"]
+__all__ = [
+    "heavy",
+    "lint",
+    "packaging",
+    "publish",
+    "register",
+    "session",
+    "unit",
+    "wheelhouse",
+]
 
 _HOMES = {
     "heavy": "noxden.sessions.heavy",
     "lint": "noxden.sessions.lint",
     "packaging": "noxden.sessions.packaging",
+    "publish": "noxden.sessions.publish",
     "register": "noxden.sessions.register",
     "session": "noxden.sessions.decorator",
     "unit": "noxden.sessions.unit",
+    "wheelhouse": "noxden.sessions.wheelhouse",
 }
 
 

@@ -10,6 +10,7 @@ import difflib
 import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
+from noxden._rule import make_rule
 from noxden.config import TABLES, Config
 from noxden.den.layout import find_memo
 from noxden.den.memo import compute_digest, recall, remember
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from noxden.config import HeavyConfig
+
 __all__ = ["Setting", "collect_settings", "load", "load_remembered"]
 
-_MEMO_FORMAT = 1
+_MEMO_FORMAT = 2
 _PREFIX = "tool.noxden"
 
 
@@ -77,7 +80,20 @@ def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
         variable = f"environment variable NOXDEN_{name.upper()}_{{variable}}"
         checked |= _convert(own, hints, variable, strict=False)
         values[name] = kind(**checked)
+    _check_rule(values["heavy"], file, overrides)
     return Config(**values, sessions=_read_sessions(table, file, overrides))
+
+
+def _check_rule(heavy: HeavyConfig, file: Path, overrides: Mapping[str, str]) -> None:
+    """Refuse words about the gate that are not known or contradict each other.
+
+    Raises:
+        UsageError: with the place of the words.
+    """
+    variable = "NOXDEN_HEAVY_EVENTS"
+    place = f"{file}: {_PREFIX}.heavy.events"
+    place = f"environment variable {variable}" if variable in overrides else place
+    make_rule(heavy.events, heavy.label, heavy.input, place)
 
 
 def _read_sessions(

@@ -9,7 +9,10 @@ from noxden.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Rule", "make_rule"]
+__all__ = ["RULE", "Rule", "make_rule"]
+
+RULE = "noxden_rule"
+"""The attribute of a session function that holds what opens its gate."""
 
 _OPENERS = ("always", "label", "input", "schedule")
 _NEVER = "never"

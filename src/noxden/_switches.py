@@ -13,20 +13,54 @@ from noxden.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SWITCHES", "is_on", "is_untrusted", "wants_traceback"]
+__all__ = [
+    "CI_VARIABLES",
+    "SWITCHES",
+    "is_ci",
+    "is_on",
+    "is_untrusted",
+    "parse_switch",
+    "wants_traceback",
+]
 
 SWITCHES = {
     "NOXDEN_TRUST": "trusted",
     "NOXDEN_OFFLINE": "0",
     "NOXDEN_REMOTE": "",
+    "NOXDEN_REMOTE_USERNAME": "",
+    "NOXDEN_REMOTE_PASSWORD": "",
     "NOXDEN_BUNDLE": "",
     "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
     "NOXDEN_DEBUG": "0",
 }
 """Variables that are not in ``[tool.noxden]``, and what counts when they are not set."""
 
+CI_VARIABLES = {
+    "FORGEJO_ACTIONS": "forgejo",
+    "GITEA_ACTIONS": "gitea",
+    "GITHUB_ACTIONS": "github",
+    "GITLAB_CI": "gitlab",
+    "JENKINS_URL": "jenkins",
+    "CI": "unknown",
+}
+"""Which variable tells of which CI system; the first that is there counts.
+
+Forgejo sets those of Gitea too, both set those of GitHub, and all set ``CI``.
+"""
+
 _ON = ("1", "true", "yes", "on")
 _OFF = ("0", "false", "no", "off", "")
+
+
+def parse_switch(value: str) -> bool | None:
+    """Whether ``value`` says on or off, the empty one off; ``None`` where it says neither."""
+    word = value.strip().lower()
+    return True if word in _ON else False if word in _OFF else None
+
+
+def is_ci(env: Mapping[str, str]) -> bool:
+    """Whether a CI system runs this, and not somebody on a machine of their own."""
+    return any(parse_switch(env.get(name, "")) is not False for name in CI_VARIABLES)
 
 
 def is_on(env: Mapping[str, str], name: str) -> bool:
@@ -35,11 +69,9 @@ def is_on(env: Mapping[str, str], name: str) -> bool:
     Raises:
         UsageError: it says neither on nor off.
     """
-    value = env.get(name, "").strip().lower()
-    if value in _ON:
-        return True
-    if value in _OFF:
-        return False
+    value = parse_switch(env.get(name, ""))
+    if value is not None:
+        return value
     message = f"environment variable {name} is to be 1 or 0, got {env[name]!r}"
     raise UsageError(message)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from noxden._switches import wants_traceback
-from noxden.errors import explain_error, refuse_windows
+from noxden._switches import is_ci, wants_traceback
+from noxden.errors import UsageError, explain_error, refuse_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,9 @@ _COMMANDS = {
     "envs": "List the base environments of the den.",
     "gc": "Remove base environments that nothing needs.",
     "verify": "Compare base environments with what was installed.",
+    "wheels": "Look after the wheel store, and make bundles for CI caches.",
     "venv": "Make an environment for editors and shells.",
+    "ci": "Tell what started this run, and what may run for it.",
     "doctor": "Look for what is wrong, with remedies.",
 }
 """The subcommands, in the order of the help, each in the module of its name."""
@@ -89,9 +91,29 @@ def noxden(context: click.Context) -> None:
     """
     from noxden.config import check_variables
 
-    # doctor finds out itself what is wrong, and goes on.
-    if context.invoked_subcommand != "doctor":
-        check_variables(context.obj.env)
+    caller: Caller = context.obj
+    try:
+        check_variables(caller.env)
+        context.obj = _settle_trust(caller)
+    except UsageError:
+        # doctor finds out itself what is wrong, and goes on.
+        if context.invoked_subcommand != "doctor":
+            raise
+
+
+def _settle_trust(caller: Caller) -> Caller:
+    """``caller`` with the den of untrusted runs where this is one."""
+    if not is_ci(caller.env):
+        return caller
+    from noxden.ci.trust import settle_trust
+
+    settled = settle_trust(caller.env)
+    if caller.env is os.environ:
+        # A noxfile that this command loads must not settle it again.
+        os.environ.update(settled.variables)
+    if settled.notice:
+        sys.stderr.write(f"noxden: {settled.notice}\n")
+    return caller._replace(env={**caller.env, **settled.variables})
 
 
 def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int:

@@ -97,7 +97,7 @@ class DenConfig(NamedTuple):
     """``[tool.noxden.den]``."""
 
     max_size: str = "50GB"
-    """What garbage collection leaves at most, base environments and uv's cache together."""
+    """What garbage collection leaves at most: base environments, wheels and uv's cache."""
     max_age: str = "30d"
     """Unused for longer than this, a base environment goes at the next collection."""
     key_env: tuple[str, ...] = ()
@@ -111,7 +111,14 @@ class DenConfig(NamedTuple):
 class Config(NamedTuple):
     """``[tool.noxden]`` as a whole, overrides applied."""
 
-    sessions: tuple[str, ...] = ("lint", "unit", "heavy", "packaging")
+    sessions: tuple[str, ...] = (
+        "lint",
+        "unit",
+        "heavy",
+        "packaging",
+        "wheelhouse",
+        "publish",
+    )
     """The sessions that ``noxden.register()`` registers."""
     lint: LintConfig = LintConfig()
     unit: UnitConfig = UnitConfig()

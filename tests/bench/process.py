@@ -77,6 +77,11 @@ class Started:
             if not self._ended:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    def end(self) -> None:
+        """End a program that would go on, and wait for it."""
+        self._end()
+        self.wait()
+
     def wait(self) -> Done:
         """Wait for the end and return what was measured; an interrupt ends the program first."""
         try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEAVYWEIGHT",
     "add_dependency",
+    "change_version",
     "export_requirements",
     "prepare_heavyweight",
     "prepare_tiny",
@@ -68,6 +69,12 @@ def add_dependency(folder: Path, requirement: str, uv: Toolbox) -> None:
         env=uv.environment,
     )
     export_requirements(folder, uv)
+
+
+def change_version(folder: Path, name: str, version: str, uv: Toolbox) -> None:
+    """Lock another version of one package; nothing else changes, nothing is installed."""
+    command = [uv.program("uv"), "lock", "--quiet", "--upgrade-package", f"{name}=={version}"]
+    run_checked(command, cwd=folder, env=uv.environment)
 
 
 def export_requirements(folder: Path, uv: Toolbox) -> None:

@@ -26,6 +26,8 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "tox": ("tox", "tox-uv"),
     "uv": (),
     "noxden": (str(REPOSITORY),),
+    "noxden-remote": (f"{REPOSITORY}[remote]",),
+    "moto": ("moto[s3,server]",),
 }
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .environ import clean_environment
@@ -107,12 +108,18 @@ class Workshop:
         finally:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
-    def run(self, peer: Peer, folder: Path, workload: Workload) -> Done:
-        """Run a peer's command in a checkout and measure it."""
+    def run(
+        self,
+        peer: Peer,
+        folder: Path,
+        workload: Workload,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> Done:
+        """Run a peer's command in a checkout, with ``variables`` beside its own; measure it."""
         return run(
             self.command(peer, workload),
             cwd=folder,
-            env=self.environment(peer),
+            env={**self.environment(peer), **variables},
             timeout=self.timeout,
         )
 
@@ -131,6 +138,11 @@ class Workshop:
                     shutil.rmtree(entry)
                 else:
                     entry.unlink()
+
+    def empty_den(self) -> None:
+        """Remove the den with all that was downloaded into it."""
+        shutil.rmtree(self.den, ignore_errors=True)
+        os.sync()
 
     def new_folder(self, kind: str, *, parent: Path | None = None) -> Path:
         """Return a path below a new folder; nothing is there yet."""

@@ -98,6 +98,24 @@ def test_a_builder_that_is_killed_leaves_nothing_that_is_used(
     assert_a_run_mends_everything(sample, nox, quick_den)
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("pattern", ["venv*--clear*", '"pip install"*'])
+def test_a_builder_without_build_isolation_that_is_killed_leaves_nothing_that_is_used(
+    pattern: str,
+    moment: str,
+    project: MakeProject,
+    nox: RunNox,
+    env: dict[str, str],
+    quick_den: Path,
+    tmp_path: Path,
+) -> None:
+    more = "[tool.uv]\nno-build-isolation = true\n"
+    sample = project(["attrs", "uv_build"], package=True, noxfile=NOXFILE, more=more)
+    killing = wrap_uv(tmp_path, env, pattern, **{moment: "kill -9 $PPID; exit 1"})
+    assert nox(sample, env=killing, den=quick_den).code == -signal.SIGKILL
+    assert_a_run_mends_everything(sample, nox, quick_den)
+
+
 DRIVER = """
 import os, pathlib, signal, sys
 from noxden.den.prepare import prepare

@@ -104,9 +104,8 @@ def test_prepare_fills_the_store_and_makes_no_environment(
     assert WHEEL in find_files(fresh_den)
     assert not (sample.path / ".nox" / "heavy").exists()
     assert not [*fresh_den.glob("envs/*")]
-    (step,) = summary(sample)["steps"]  # type: ignore[misc]
     total = len(find_files(fresh_den))
-    assert step["detail"].startswith(f"{total} of {total} wheels fetched, ")  # type: ignore[index]
+    assert f"{total} of {total} wheels fetched, " in str(summary(sample)["steps"])
 
 
 def test_without_a_network_everything_comes_from_a_remote_that_another_den_filled(

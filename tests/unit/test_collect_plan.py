@@ -7,6 +7,8 @@ import pytest
 from noxden.den.collect import Plan, Removal, compute_plan
 from noxden.den.inventory import BaseEntry, Inventory, MemoEntry
 from noxden.den.limits import Limits, parse_age, parse_size
+from noxden.den.wheels.holdings import ClosureEntry, Holdings, StoredEntry
+from noxden.den.wheels.prune import PrunePlan
 from noxden.errors import UsageError
 
 DAY = 86400.0
@@ -163,6 +165,47 @@ def test_left_overs_dead_roots_and_old_memos_go_along() -> None:
     assert plan.leftovers == (Path(".building"),)
     assert plan.dead_roots == (Path("root"),)
     assert plan.memos == (Path("old"),)
+
+
+def make_store(*closures: ClosureEntry) -> Holdings:
+    paths = {Path(name) for closure in closures for name in closure.names}
+    return Holdings(closures, tuple(StoredEntry(path, MB, 0.0) for path in sorted(paths)))
+
+
+DEAD, LIVE = (
+    ClosureEntry("dead", NOW - 10 * DAY, live=False, names=frozenset("ab")),
+    ClosureEntry("live", NOW - 90 * DAY, live=True, names=frozenset("bc")),
+)
+
+
+def test_wheels_that_were_not_needed_for_too_long_go_and_count_as_freed() -> None:
+    inventory = Inventory((), (), (), (), uv_cache=0, total=3 * MB, store=make_store(DEAD, LIVE))
+
+    young = compute_plan(inventory, Limits(10**15, 30 * DAY), NOW)
+    old = compute_plan(inventory, Limits(10**15, 9 * DAY), NOW)
+
+    assert (young.wheels, young.expected) == (PrunePlan(), 3 * MB)
+    assert (old.wheels.closures, old.wheels.artifacts) == (("dead",), (Path("a"),))
+    assert old.expected == 2 * MB
+
+
+def test_over_the_size_wheels_that_nobody_needs_go_before_downloads_and_bases() -> None:
+    base = make_entry("base", idle=DAY)
+    inventory = make_inventory(base, total=9 * MB, only_cache=5 * MB)
+    inventory = inventory._replace(store=make_store(DEAD, LIVE))
+
+    enough = compute_plan(inventory, Limits(8 * MB, 30 * DAY), NOW)
+    downloads = compute_plan(inventory, Limits(7 * MB, 30 * DAY), NOW)
+    everything = compute_plan(inventory, Limits(0, 30 * DAY), NOW)
+
+    assert (enough.wheels.closures, enough.drop_downloads, enough.removals) == (
+        ("dead",),
+        False,
+        (),
+    )
+    assert (downloads.expected, downloads.drop_downloads, downloads.removals) == (3 * MB, True, ())
+    assert [one.key for one in everything.removals] == ["base"]
+    assert (everything.wheels.artifacts, everything.over) == ((Path("a"),), 2 * MB)
 
 
 @pytest.mark.parametrize(

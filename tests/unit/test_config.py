@@ -137,7 +137,7 @@ def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> s
         ("[tool.noxden]\nunit = 1\n", "pyproject.toml: tool.noxden.unit is to be a table, got 1"),
         (
             "[tool.noxden]\nsessions = ['units']\n",
-            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, packaging",
+            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, packaging, wheelhouse, publish",
         ),
         ("[tool.noxden\n", "pyproject.toml is not TOML: "),
         ("# noxden\ntool = 1\n", "pyproject.toml: tool is to be a table, got 1"),
@@ -162,7 +162,7 @@ def test_what_is_wrong_with_the_table_is_told_by_file_key_and_nearest_name(
         ),
         (
             "NOXDEN_SESSIONS", "units",
-            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, packaging",
+            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, packaging, wheelhouse, publish",
         ),
         (
             "NOXDEN_SESSIONS_X", "unit",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -83,9 +82,9 @@ def test_a_need_holds_what_it_was_noted_for_last(den: Den, checkout: Path) -> No
     note_need(den, checkout, "heavy-3.13", "b" * 64)
     note_need(den, checkout, "heavy-3.12", "c" * 64)
 
-    assert sorted((need.closure[0], need.live) for need in collect_needs(den)) == [
-        ("b", True),
-        ("c", True),
+    assert sorted(need[1:] for need in collect_needs(den)) == [
+        ("b" * 64, True, str(checkout), "heavy-3.13"),
+        ("c" * 64, True, str(checkout), "heavy-3.12"),
     ]
 
 
@@ -108,7 +107,16 @@ def test_a_need_marks_its_closure_used(den: Den, checkout: Path) -> None:
     assert manifest.stat().st_mtime > time.time() - 60
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"closure": 1}', '{"closure": "a", "project": 7}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"closure": 1}',
+        '{"closure": "a", "project": 7}',
+        '{"closure": "a", "project": "/"}',
+    ],
+)
 def test_a_need_that_cannot_be_read_is_dead(den: Den, content: str) -> None:
     (den.closures / "needs").mkdir()
     (den.closures / "needs" / "broken.json").write_text(content)
@@ -121,8 +129,12 @@ def test_a_need_of_a_project_that_may_not_be_looked_at_is_live(
 ) -> None:
     note_need(den, checkout, "heavy", "a" * 64)
 
-    def refuse(_: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
+    stat = Path.stat
+
+    def refuse(path: Path) -> os.stat_result:
+        if path.name == "uv.lock":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "stat", refuse)
@@ -144,7 +156,7 @@ def test_wheels_of_a_live_closure_stay_and_those_only_a_dead_one_names_go(
 
     assert list_closures(den) == [new]
     assert there(den) == {"attrs", "torch"}
-    assert not (den.wheels / "aa").exists()
+    assert list((den.wheels / "aa").iterdir()) == []
     assert plan.freed >= 5000
     assert plan_prune(den) == PrunePlan()
 
@@ -320,6 +332,26 @@ def test_a_built_wheel_and_what_building_it_required_stay_with_their_source() ->
     assert compute_prune(holdings, NOW).artifacts == (Path("d" * 64),)
 
 
+def test_what_was_built_to_build_another_stays_with_it_and_goes_with_it() -> None:
+    nested = built("outer", "a", "bc", 0.0), built("inner", "c", "de", 0.0)
+    artifacts = tuple(entry(letter, NOW) for letter in "abcde")
+    live = Holdings((closure("1", "a", live=True),), artifacts, nested)
+    dead = live._replace(closures=(closure("1", "a", live=False),))
+
+    assert compute_prune(live, NOW) == PrunePlan()
+    assert compute_prune(dead, NOW).built == (Path("outer"), Path("inner"))
+    assert compute_prune(dead, NOW).artifacts == tuple(one.path for one in artifacts)
+
+
+def test_a_built_manifest_that_cannot_be_read_is_known_by_its_folder(den: Den) -> None:
+    folder = den.root / "built" / ("a" * 64)
+    folder.mkdir(parents=True)
+    for number, text in enumerate(["= no TOML", "", "source = 1"]):
+        (folder / f"{number}.toml").write_text(text)
+
+    assert [one.source for one in collect_holdings(den).built] == [{"a" * 64}] * 3
+
+
 def test_a_built_wheel_goes_with_the_closure_that_named_its_source() -> None:
     holdings = Holdings(
         closures=(closure("1", "a", live=False), closure("2", "c", live=True)),
@@ -336,17 +368,14 @@ def test_a_built_wheel_goes_with_the_closure_that_named_its_source() -> None:
 def test_a_built_wheel_that_no_closure_knows_goes_after_a_day(den: Den) -> None:
     folder = den.root / "built" / ("a" * 64)
     folder.mkdir(parents=True)
-    (folder / f"{'f' * 64}.toml").write_text(f'[wheel]\nsha256 = "{"b" * 64}"\n')
+    text = f'[source]\nsha256 = "{"a" * 64}"\n[wheel]\nsha256 = "{"b" * 64}"\n'
+    (folder / f"{'f' * 64}.toml").write_text(text)
 
     assert plan_prune(den) == PrunePlan()
+    [entry] = collect_holdings(den).built
+    assert sorted(entry.source) == ["a" * 64]
+    assert sorted(entry.names) == ["a" * 64, "b" * 64]
     plan = plan_prune(den, now=time.time() + 2 * DAY)
     assert plan.built == (folder / f"{'f' * 64}.toml",)
     apply_prune(den, plan)
     assert not folder.exists()
-
-
-def test_the_lock_of_the_store_is_the_one_that_users_share(den: Den) -> None:
-    with using_store(den), (den.locks / "wheels.lock").open() as file:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

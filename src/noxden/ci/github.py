@@ -1,4 +1,4 @@
-"""Triggers of GitHub Actions, and of Forgejo and Gitea, which use the same variables and payload."""
+"""Triggers of GitHub Actions, and of Forgejo and Gitea, which speak the same language."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ _NEEDS_WRITE = (
     "schedule", "workflow_dispatch",
 )  # fmt: skip
 """Events that only somebody with write access causes, and that run what is in the repository."""
+_AFTER_A_RUN = "workflow_run"
+"""A run of another workflow has ended: one that a fork may have started."""
 
 
 def read_trigger(env: Mapping[str, str], _inputs: Sequence[str], system: str) -> Trigger:
@@ -48,7 +50,7 @@ def read_trigger(env: Mapping[str, str], _inputs: Sequence[str], system: str) ->
         event=event,
         name=name,
         ref=ref,
-        default_branch=None if not isinstance(default, str) else ref == default,
+        default_branch=None if default is None else _is_on(f"refs/heads/{default}", event, env),
         labels=read_labels(payload, file) if pull_request else (),
         inputs=read_inputs(payload, file) if event == "manual" else {},
         trust=_judge(name, payload),
@@ -71,9 +73,31 @@ def read_trust(env: Mapping[str, str]) -> Trust:
     name = env.get(_NAME, "")
     if not name:
         return Trust("unknown", "run of an event without a name", _NAME)
-    return _judge(name, read_payload(env) if _is_pull_request(name) else {}) if (
-        name != "workflow_run"
-    ) else _judge(name, read_payload(env))
+    return _judge(name, read_payload(env) if _runs_code_of_others(name) else {})
+
+
+def _judge(name: str, payload: Mapping[str, object]) -> Trust:
+    if _is_pull_request(name):
+        return _compare(payload, "pull request", "pull_request.head.repo", "pull_request.base.repo")
+    if name == _AFTER_A_RUN:
+        return _compare(payload, "run", "workflow_run.head_repository", "repository")
+    if name in _NEEDS_WRITE:
+        return Trust("trusted", f"{name} by somebody who may write to the repository", _NAME)
+    return Trust("untrusted", f"event {name}, which strangers can cause", _NAME)
+
+
+def _compare(payload: Mapping[str, object], what: str, head: str, base: str) -> Trust:
+    origin, source = find(payload, f"{head}.full_name"), f"{PATH}: {head}.full_name"
+    # The head of a pull request is null when its fork was deleted.
+    if not isinstance(origin, str):
+        return Trust("untrusted", f"{what} that does not say where it is from", source)
+    if origin != find(payload, f"{base}.full_name"):
+        return Trust("untrusted", f"{what} from the fork {origin}", source)
+    return Trust("trusted", f"{what} from the repository itself", source)
+
+
+def _runs_code_of_others(name: str) -> bool:
+    return _is_pull_request(name) or name == _AFTER_A_RUN
 
 
 def _is_pull_request(name: str) -> bool:
@@ -88,6 +112,11 @@ def _find_event(name: str, env: Mapping[str, str]) -> Event:
     if name == "push" and tag:
         return "tag"
     return _EVENTS.get(name, "other")
+
+
+def _is_on(branch: str, event: Event, env: Mapping[str, str]) -> bool:
+    # Under pull_request_target the ref is the branch that the pull request goes to.
+    return event != "pull-request" and env.get("GITHUB_REF") == branch
 
 
 def _find_ref(env: Mapping[str, str]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from noxden.errors import UsageError
 
@@ -73,16 +73,19 @@ def read_labels(payload: Mapping[str, object], file: str) -> tuple[str, ...]:
     pull_request = find(payload, "pull_request")
     if not isinstance(pull_request, dict) or "labels" not in pull_request:
         _refuse(file, "pull_request.labels", "is not there")
-    labels = find(payload, "pull_request.labels")
+    labels = pull_request["labels"]
     # Gitea and Forgejo write an empty list of Go, which is null.
-    if not isinstance(labels, list | None):
+    if not isinstance(labels or [], list):
         _refuse(file, "pull_request.labels", f"is to be a list, got {_name_type(labels)}")
-    names = [find(label, "name") if isinstance(label, dict) else None for label in labels or ()]
-    for number, name in enumerate(names):
-        if not isinstance(name, str):
-            where = f"pull_request.labels[{number}].name"
-            _refuse(file, where, f"is to be text, got {_name_type(name)}")
-    return tuple(str(name) for name in names)
+    return tuple(_read_name(label, number, file) for number, label in enumerate(labels or ()))
+
+
+def _read_name(label: object, number: int, file: str) -> str:
+    name = label.get("name") if isinstance(label, dict) else None
+    if not isinstance(name, str):
+        where = f"pull_request.labels[{number}]"
+        _refuse(file, where, f"is to be an object with a name, got {_name_type(label)}")
+    return name
 
 
 def read_inputs(payload: Mapping[str, object], file: str) -> dict[str, str]:
@@ -92,19 +95,21 @@ def read_inputs(payload: Mapping[str, object], file: str) -> dict[str, str]:
         UsageError: they are not an object of texts.
     """
     inputs = find(payload, "inputs")
-    if not isinstance(inputs, dict | None):
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, dict):
         _refuse(file, "inputs", f"is to be an object, got {_name_type(inputs)}")
-    given = {name: value for name, value in (inputs or {}).items() if value is not None}
-    for name, value in given.items():
-        if not isinstance(value, str | bool | int | float):
-            _refuse(file, f"inputs.{name}", f"is to be text, got {_name_type(value)}")
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in given.items()
-    }
+    given = {str(name): value for name, value in inputs.items() if value is not None}
+    return {name: _read_input(value, name, file) for name, value in given.items()}
 
 
-def _refuse(file: str, where: str, problem: str) -> None:
+def _read_input(value: object, name: str, file: str) -> str:
+    if not isinstance(value, str | bool | int | float):
+        _refuse(file, f"inputs.{name}", f"is to be text, got {_name_type(value)}")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _refuse(file: str, where: str, problem: str) -> NoReturn:
     message = f"{PATH}: {file}: {where} {problem}"
     raise UsageError(message)
 

@@ -59,7 +59,7 @@ def name_variable(given: str) -> str:
 
 
 def find_input(env: Mapping[str, str], given: str) -> dict[str, str]:
-    """The input ``given`` in the variables, where it is one: under its own name or as a variable."""
+    """The input ``given``, where a variable of its name, or of that in capitals, is set."""
     for name in (given, name_variable(given)):
         if name in env:
             return {given: env[name]}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from noxden.den.resolve import Resolution, Workplace
+    from noxden.den.wheels.fetch import Fetched
 
 __all__ = [
     "Base",
@@ -66,6 +69,7 @@ def ensure_base(
     """
     path = place.den.base(resolution.key)
     if is_whole(path):
+        _note_need(place, resolution, supply)
         return Base(path, built=False)
     from noxden.den.lifecycle import publish
 
@@ -82,17 +86,31 @@ def ensure_base(
         raise InfrastructureError(message)
     lock = place.den.locks / f"env-{resolution.key}.lock"
     built = publish(path, lock=lock, is_whole=is_whole, build=build, on_wait=on_wait)
+    if not built:
+        _note_need(place, resolution, supply)
     return Base(path, built, tuple(warnings))
+
+
+def _note_need(place: Workplace, resolution: Resolution, supply: Supply) -> None:
+    """Keep the wheels of a base that was there already, where the store has them."""
+    if supply.need and (place.den.closures / f"{resolution.closure_id}.toml").exists():
+        from noxden.den.wheels.needs import note_need
+
+        with contextlib.suppress(OSError):
+            note_need(place.den, place.project.root, supply.need, resolution.closure_id)
 
 
 def _build_supplied(
     place: Workplace, resolution: Resolution, sibling: Path, supply: Supply
 ) -> Iterator[str]:
     """Bring the wheels in and build; where the store is damaged, mend it and build again."""
+    from noxden.den.wheels.records import record_run
     from noxden.den.wheels.store import using_store
 
     with using_store(place.den):
-        yield from _supply(place, resolution, supply)
+        fetched = _supply(place, resolution, supply)
+        yield from fetched.warnings if fetched is not None else ()
+        begun = time.perf_counter()
         try:
             built = build_base(place, resolution, sibling)
         except (InfrastructureError, SafetyError):
@@ -102,20 +120,24 @@ def _build_supplied(
             yield from mended
             for path in sibling.iterdir():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            begun = time.perf_counter()
             built = build_base(place, resolution, sibling)
+        record_run(place, resolution, fetched, time.perf_counter() - begun, need=supply.need)
         yield from built
 
 
-def _supply(place: Workplace, resolution: Resolution, supply: Supply) -> list[str]:
-    """Bring the wheels of ``resolution`` into the store, where that is wanted; warnings."""
-    if not (supply.from_index or place.remote):
-        return []
+def _supply(place: Workplace, resolution: Resolution, supply: Supply) -> Fetched | None:
+    """Bring the wheels of ``resolution`` into the store, where that is wanted."""
+    from noxden.den.wheels.bundle import open_bundle
     from noxden.den.wheels.fill import fill_store, refuse_missing
+
+    if not (supply.from_index or place.remote or open_bundle(place)):
+        return None
 
     fetched = fill_store(place, resolution, supply)
     if supply.from_index and not is_on(place.env, "NOXDEN_OFFLINE"):
         refuse_missing(place, fetched)
-    return [*fetched.warnings]
+    return fetched
 
 
 def _mend(place: Workplace, resolution: Resolution, supply: Supply) -> list[str]:
@@ -197,11 +219,10 @@ def build_base(place: Workplace, resolution: Resolution, sibling: Path) -> list[
     pylock = sibling / "pylock.toml"
     target = sibling / "bin" / "python"
     selection = resolution.selection or Selection((), ())
-    local, complete = localize(place.den, selection)
+    local, words = localize(place, resolution)
     with explained(f"build {place.den.base(resolution.key)}"):
         uv("venv", "--quiet", "--relocatable", "--no-project", "--python", python, sibling, cwd=at)
         pylock.write_text(tomli_w.dumps(local), "utf-8")
-        words = ["--offline"] if complete else []
         uv("pip", "sync", "--allow-empty-requirements", *words, "--python", target, pylock, cwd=at)
         pylock.write_text(tomli_w.dumps(selection.pylock), "utf-8")
     site = site_packages(sibling, resolution.interpreter.label)

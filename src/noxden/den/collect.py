@@ -19,19 +19,20 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden.den.draft import Draft, collect_names
 from noxden.den.inventory import collect_leftovers, is_in_use, measure_den, read_last_use
 from noxden.den.lifecycle import find_replaced
 from noxden.den.locks import try_exclusive
 from noxden.den.owners import sibling_name
 from noxden.den.roots import find_live_roots, remove_dead_roots
-from noxden.den.wheels.prune import Pruned, PrunePlan, apply_prune, compute_prune
+from noxden.den.wheels.prune import Pruned, PrunePlan, apply_prune
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from noxden.den.inventory import BaseEntry, Inventory, MemoEntry
+    from noxden.den.inventory import Inventory, MemoEntry
     from noxden.den.layout import Den
     from noxden.den.limits import Limits
     from noxden.tools.uv import Uv
@@ -115,7 +116,7 @@ def compute_plan(
     ``dropped`` says that uv's cache has just dropped its downloads, so that to do it again
     is not going to free what is in it.
     """
-    draft = _Draft(inventory, limits, now, dropped=dropped)
+    draft = Draft(inventory, limits, now, dropped=dropped)
     free = sorted(
         (entry for entry in inventory.bases if not entry.in_use and not entry.roots),
         key=lambda entry: (entry.last_used, entry.key),
@@ -137,7 +138,7 @@ def compute_plan(
         leftovers=inventory.leftovers,
         dead_roots=inventory.dead_roots,
         memos=_old_memos(inventory.memos, now - limits.max_age),
-        packages=tuple(sorted(gone - _names(kept))),
+        packages=tuple(sorted(gone - collect_names(kept))),
         prune_cache=prune_cache or bool(removals) or draft.drop,
         drop_downloads=draft.drop,
         total=inventory.total,
@@ -145,33 +146,6 @@ def compute_plan(
         over=max(0, draft.total - limits.max_size),
         wheels=draft.wheels,
     )
-
-
-class _Draft:
-    """A plan in the making: what it keeps, and what that leaves on disk."""
-
-    def __init__(self, inventory: Inventory, limits: Limits, now: float, *, dropped: bool) -> None:
-        self.inventory = inventory
-        self.limits = limits
-        self.now = now
-        self.droppable = 0 if dropped else inventory.only_cache
-        self.kept = list(inventory.bases)
-        self.drop = False
-        self.wheels = compute_prune(inventory.store, now, limits.max_age)
-
-    @property
-    def total(self) -> int:
-        """Bytes on disk afterwards."""
-        droppable = self.droppable if self.drop else None
-        return max(0, _predict(self.inventory, self.kept, droppable) - self.wheels.freed)
-
-    def squeeze(self) -> bool:
-        """Give up, above max-size, what costs no build; whether that is enough."""
-        if self.total > self.limits.max_size:
-            self.wheels = compute_prune(self.inventory.store, self.now)
-        if self.total > self.limits.max_size:
-            self.drop = True
-        return self.total <= self.limits.max_size
 
 
 def apply_plan(den: Den, plan: Plan, uv: Uv) -> Outcome:
@@ -255,29 +229,6 @@ def remove_base(den: Den, key: str, last_used: float) -> str | None:
             return "removed by another process"
     shutil.rmtree(doomed, ignore_errors=True)
     return None
-
-
-def _predict(inventory: Inventory, kept: Sequence[BaseEntry], droppable: int | None) -> int:
-    """Bytes on disk when only ``kept`` is left.
-
-    ``droppable`` are the bytes that go when the cache drops what no base has a link to;
-    ``None`` when it does not drop them.
-    """
-    artifacts = {artifact for entry in kept for artifact in entry.artifacts}
-    names = _names(kept)
-    lost = {
-        artifact: size
-        for entry in inventory.bases
-        for artifact, size in entry.shared.items()
-        if artifact not in artifacts
-        and (droppable is not None or artifact.partition("@")[0] not in names)
-    }
-    own = sum(entry.own for entry in inventory.bases if entry not in kept)
-    return max(0, inventory.total - own - sum(lost.values()) - (droppable or 0))
-
-
-def _names(bases: Sequence[BaseEntry]) -> set[str]:
-    return {name for entry in bases for name in entry.names}
 
 
 def _old_memos(memos: Sequence[MemoEntry], before: float) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from noxden.den.resolve import Resolution, Workplace
 
-__all__ = ["refuse_pip_settings", "verify_archives"]
+__all__ = ["iterate_settings", "refuse_pip_settings", "verify_archives"]
 
 _ELSEWHERE = ("prefix", "target")
 """Settings of uv's pip interface by which packages would be written outside of the den."""
@@ -36,7 +36,7 @@ def refuse_pip_settings(place: Workplace) -> None:
     Raises:
         UsageError: one does.
     """
-    for file, settings in _uv_settings(place):
+    for file, settings in iterate_settings(place):
         table = settings.get("pip")
         found = [name for name, value in table.items() if value] if _is_table(table) else []
         in_manifest = file.name == "pyproject.toml"
@@ -56,7 +56,7 @@ def refuse_pip_settings(place: Workplace) -> None:
                 raise UsageError(message)
 
 
-def _uv_settings(place: Workplace) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def iterate_settings(place: Workplace) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """The settings files that uv reads when it runs in the root of the project."""
     for path, content in read_user_settings(place.env):
         yield Path(path), _parse(content)

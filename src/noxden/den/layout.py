@@ -57,6 +57,11 @@ class Den(NamedTuple):
         return self.root / "closures"
 
     @property
+    def built(self) -> Path:
+        """Manifests of built wheels, a folder for each source; see den/wheels/built.py."""
+        return self.root / "built"
+
+    @property
     def memo(self) -> Path:
         """Remembered results of pure functions, by the hash of their inputs."""
         return self.root / "memo"

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden._switches import is_on
 from noxden.den.bases import read_document, site_packages
 from noxden.tools.complaints import explained
 
@@ -160,7 +161,10 @@ class WorktreeEnvironment(NamedTuple):
                 "sync", "--quiet", "--frozen", "--python", resolution.interpreter.executable,
                 *request.selectors, *refresh_words(resolution), *left_out,
                 cwd=place.project.directory,
-                extra_env={"UV_PROJECT_ENVIRONMENT": str(self.location)},
+                extra_env={
+                    "UV_PROJECT_ENVIRONMENT": str(self.location),
+                    **_offline_tools(place, resolution),
+                },
             )  # fmt: skip
 
     def _make_venv(self, place: Workplace, resolution: Resolution) -> None:
@@ -181,6 +185,7 @@ class WorktreeEnvironment(NamedTuple):
                     "--python-version", resolution.interpreter.version,
                     "--python", self.location / "bin" / "python",
                     *refresh_words(resolution), *install, cwd=place.project.root,
+                    extra_env=_offline_tools(place, resolution),
                 )  # fmt: skip
 
     def _stand_on_base(self) -> list[str]:
@@ -250,6 +255,15 @@ def refresh_words(resolution: Resolution) -> list[str]:
         if not editable
         for word in ("--reinstall-package", name)
     ]
+
+
+def _offline_tools(place: Workplace, resolution: Resolution) -> dict[str, str]:
+    """Variables by which uv finds offline what builds the packages of the checkout."""
+    if not is_on(place.env, "NOXDEN_OFFLINE"):
+        return {}
+    from noxden.den.wheels.backends import find_links
+
+    return find_links(place, resolution)
 
 
 def _leave_out(name: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ import nox.command
 import nox.virtualenv
 from nox.logger import logger
 
-from noxden._switches import is_on, wants_traceback
+from noxden._switches import is_ci, is_on, wants_traceback
 from noxden.den.supply import FROM_UV, Supply
 from noxden.errors import InterpreterMissingError, explain_error
 from noxden.sessions.options import DEFERRED
@@ -44,12 +44,16 @@ __all__ = [
     "enter_den",
     "note_output_option",
     "register_backend",
+    "settle_trust",
 ]
 
 BACKEND = "noxden"
 
 _HELD: dict[str, tuple[int, ...]] = {}
 """The use locks that this process holds, by location of the environment."""
+
+_SAID: set[str] = set()
+"""Notices that were given: every factory settles the trust, people read of it once."""
 
 _TAKES_OUTPUT: set[str] = set()
 """Names of the sessions that take ``--output DIR`` after ``--``."""
@@ -284,12 +288,30 @@ def _record_failure(session: str, code: int, message: str) -> None:
         write_summary(output, summary)
 
 
+def settle_trust() -> None:
+    """Let a run of an untrusted trigger, and all it starts, use the den of untrusted runs.
+
+    Raises:
+        UsageError: it is for a pull request about which nothing can be learned.
+    """
+    if not is_ci(os.environ):
+        return
+    from noxden.ci.trust import settle_trust as settle
+
+    settled = settle(os.environ)
+    os.environ.update(settled.variables)
+    if settled.notice and settled.notice not in _SAID:
+        _SAID.add(settled.notice)
+        logger.warning(settled.notice)
+
+
 def register_backend() -> None:
     """Enter the backend ``noxden`` in nox; doing it again changes nothing.
 
     Raises:
-        UsageError: ``NOXDEN_DEBUG`` says neither on nor off.
+        UsageError: ``NOXDEN_DEBUG`` says neither on nor off, or as :func:`settle_trust`.
     """
+    settle_trust()
     nox.virtualenv.ALL_VENVS.setdefault(BACKEND, DenEnvironment)
     # nox shows every record of every logger from level DEBUG on.
     level = logging.DEBUG if is_on(os.environ, "NOXDEN_DEBUG") else logging.INFO

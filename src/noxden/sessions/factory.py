@@ -30,14 +30,17 @@ import nox
 import nox.command
 
 from noxden import config
+from noxden._rule import RULE
+from noxden._switches import is_ci
 from noxden.errors import InfrastructureError, NoxdenError, UsageError, WorkError
-from noxden.sessions.backend import DenEnvironment, note_output_option
+from noxden.sessions.backend import DenEnvironment, note_output_option, settle_trust
 from noxden.sessions.decorator import leave, register_session
-from noxden.sessions.output import Summary, open_output, write_summary
+from noxden.sessions.output import Summary, open_output, publish_summary, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from noxden._rule import Rule
     from noxden.config import Config
     from noxden.sessions.backend import SessionFunction
     from noxden.sessions.options import SessionOptions
@@ -83,6 +86,8 @@ class Run(NamedTuple):
     """The options after ``--`` that the kind declares."""
     rest: tuple[str, ...]
     """The other words after ``--``; always empty for a kind that passes nothing on."""
+    notes: list[str]
+    """Markdown that the work wants at the end of the summary."""
 
 
 class Kind(NamedTuple):
@@ -96,6 +101,8 @@ class Kind(NamedTuple):
     """Declare the options after ``--`` beside ``--output`` and ``--help``."""
     passes_on: str = ""
     """The program that gets all other words after ``--``; empty refuses them."""
+    rule: Callable[[Any], Rule] | None = None
+    """What opens the gate on CI, by the settings of a session; ``None`` is no gate."""
 
 
 def entry_point(factory: Callable[P, R]) -> Callable[P, R]:
@@ -122,6 +129,7 @@ def read_config() -> Config:
     Raises:
         UsageError: it is wrong.
     """
+    settle_trust()
     return config.find_config(Path.cwd(), os.environ)
 
 
@@ -188,18 +196,26 @@ def register(
     environment: SessionOptions,
     nox_arguments: Mapping[str, Any],
 ) -> SessionFunction:
-    """Register a session of ``kind`` with nox under ``name``."""
+    """Register a session of ``kind`` with nox under ``name``.
+
+    Raises:
+        UsageError: what opens its gate is spelled wrongly.
+    """
+    rule = kind.rule(settings) if kind.rule else None
 
     def run(session: nox.Session) -> None:
-        _execute(kind, settings, session)
+        _execute(kind, settings, rule, session)
 
     run.__doc__ = kind.description
+    vars(run)[RULE] = rule
     note_output_option(name)
     return register_session(run, environment, {**nox_arguments, "name": name})
 
 
-def _execute(kind: Kind, settings: object, session: nox.Session) -> None:
+def _execute(kind: Kind, settings: object, rule: Rule | None, session: nox.Session) -> None:
     """Do the work of one session and leave its summary, whatever happens to it.
+
+    A session whose gate is closed is skipped the way nox skips.
 
     Raises:
         NoxdenError: the work failed, and how.
@@ -208,13 +224,16 @@ def _execute(kind: Kind, settings: object, session: nox.Session) -> None:
     run: Run | None = None
     steps: tuple[StepResult, ...] = ()
     error: NoxdenError | None = None
+    closed = ""
     try:
         run = _open_run(kind, session)
         if run.options.help:
             return
-        # A noxfile may be in another folder; what is checked and tested is the project.
-        with contextlib.chdir(run.project):
-            steps = tuple(kind.work(settings, run))
+        closed = _find_closed(rule, session)
+        if not closed:
+            # A noxfile may be in another folder; what is checked and tested is the project.
+            with contextlib.chdir(run.project):
+                steps = tuple(kind.work(settings, run))
         error = _judge(steps)
     except NoxdenError as raised:
         error = raised
@@ -222,9 +241,32 @@ def _execute(kind: Kind, settings: object, session: nox.Session) -> None:
         error = WorkError(f"a command failed: {failed.reason}")
     output = run.output if run else _open_output(session, find_project(), None)
     seconds = time.perf_counter() - start
-    write_summary(output, _summarize(session, steps, error, seconds))
+    summary = _summarize(session, steps, error, seconds)
+    if closed:
+        summary = summary._replace(status="skipped", message=closed)
+    write_summary(output, summary, run.notes if run else ())
+    publish_summary(output, os.environ)
+    if closed:
+        session.skip(closed)
     if error is not None:
         raise error
+
+
+def _find_closed(rule: Rule | None, session: nox.Session) -> str:
+    """Why the gate is closed for what started this run; empty where it is open.
+
+    Raises:
+        UsageError: it cannot be told what started this run.
+    """
+    if rule is None or not is_ci(os.environ):
+        return ""
+    from noxden.ci.gate import decide
+    from noxden.ci.trigger import read_trigger
+
+    decision = decide(read_trigger(os.environ, [rule.input]), rule)
+    if decision.open:
+        session.log(f"the gate is open: {decision.reason}")
+    return "" if decision.open else decision.reason
 
 
 def _open_run(kind: Kind, session: nox.Session) -> Run:
@@ -239,9 +281,9 @@ def _open_run(kind: Kind, session: nox.Session) -> Run:
     project = find_project()
     if options.help:
         sys.stdout.write(parser.format_help())
-        return Run(session, project, project, options, rest)
+        return Run(session, project, project, options, rest, [])
     named = Path(session.invoked_from, options.output) if options.output else None
-    return Run(session, project, _open_output(session, project, named), options, rest)
+    return Run(session, project, _open_output(session, project, named), options, rest, [])
 
 
 def _open_output(session: nox.Session, project: Path, named: Path | None) -> Path:

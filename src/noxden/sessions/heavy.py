@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Unpack
 
+from noxden._rule import make_rule
 from noxden.sessions.factory import (
     FactoryArguments,
     Kind,
@@ -24,6 +25,7 @@ from noxden.sessions.workers import parse_workers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from noxden._rule import Rule
     from noxden.config import HeavyConfig
     from noxden.sessions.backend import SessionFunction
     from noxden.sessions.factory import Run
@@ -97,6 +99,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--installpkg", metavar="WHEEL", help="test this wheel, not the checkout")
 
 
+def _make_rule(settings: HeavyConfig) -> Rule:
+    return make_rule(settings.events, settings.label, settings.input, "noxden.heavy(events=)")
+
+
 def _work(settings: HeavyConfig, run: Run) -> tuple[StepResult, ...]:
     # A noxfile that only lists its sessions does not need what runs them.
     from noxden.sessions.heavy_run import run_heavy
@@ -109,4 +115,5 @@ _KIND = Kind(
     _work,
     _add_options,
     passes_on="pytest",
+    rule=_make_rule,
 )

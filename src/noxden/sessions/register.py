@@ -11,7 +11,7 @@ __all__ = ["register"]
 
 @entry_point
 def register() -> None:
-    """Register the sessions of ``[tool.noxden] sessions`` (default: lint, unit, packaging).
+    """Register the sessions of ``[tool.noxden] sessions`` (default: all of them).
 
     Each is what its factory makes without arguments, so their tables decide. A noxfile that
     wants another name or argument for one calls its factory and leaves it out of the table.

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noxden._rule import RULE
 from noxden.errors import NoxdenError, UsageError
 from noxden.sessions.options import SessionOptions
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
 
+    from noxden._rule import Rule
     from noxden.lock.request import Request
 
 __all__ = ["RegisteredSession", "choose_sessions", "collect_sessions", "find_noxfile"]
@@ -40,6 +42,8 @@ class RegisteredSession(NamedTuple):
     options: SessionOptions
     location: Path
     """Where its worktree environment is, or will be."""
+    rule: Rule | None = None
+    """What opens its gate on CI; ``None`` is no gate."""
 
     @property
     def request(self) -> Request:
@@ -81,6 +85,7 @@ def collect_sessions(start: Path) -> list[RegisteredSession]:
             SessionOptions.from_venv_params(runner.func.venv_params or ()),
             # nox changes to the real folder of the noxfile before it makes paths absolute.
             Path(os.path.realpath(noxfile.parent), runner.envdir),
+            getattr(runner.func, RULE, None),
         )
         for runner in runners
         if runner.func.venv_backend == _BACKEND and runner.func.python is not False

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import first_import, flip, fresh, key, other_filesystem, shared, stampede, warm
+from . import (
+    bytes_moved,
+    first_import,
+    flip,
+    fresh,
+    key,
+    other_filesystem,
+    shared,
+    stampede,
+    warm,
+    wheels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +34,8 @@ SCENARIOS: Mapping[str, Callable[[Workshop], Outcome]] = {
     "stampede": stampede.measure,
     "shared": shared.measure,
     "key": key.measure,
+    "wheels": wheels.measure,
+    "bytes": bytes_moved.measure,
 }
-HEAVY = ("warm", "fresh", "other-filesystem", "first-import")
+HEAVY = ("warm", "fresh", "other-filesystem", "first-import", "wheels")
 """The scenarios that ``--heavy`` runs unless others are named."""

@@ -1,6 +1,3 @@
 import noxden
 
-noxden.lint()
-noxden.unit()
-noxden.heavy()
-noxden.packaging()
+noxden.register()

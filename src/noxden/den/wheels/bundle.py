@@ -24,15 +24,24 @@ from noxden.errors import InfrastructureError, SafetyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import RawIOBase
     from pathlib import Path
 
     from noxden.den.layout import Den
     from noxden.den.resolve import Workplace
     from noxden.lock.selection import Artifact, Selection
 
-__all__ = ["Bundled", "FolderSource", "find_bundle", "open_bundle", "write_bundle"]
+__all__ = [
+    "Bundled",
+    "FolderSource",
+    "find_bundle",
+    "open_bundle",
+    "refuse_foreign",
+    "write_bundle",
+]
 
 _MARK = "bundle.json"
+_IGNORE = ".gitignore"
 _FORMAT = {"format": 1, "made-by": "noxden wheels bundle"}
 _BLOCK = 1 << 20
 _AT_ONCE = 4
@@ -88,13 +97,18 @@ class FolderSource:
             message = f"{path}: {error.strerror}"
             raise SourceError(message) from error
 
-        def blocks() -> Iterator[bytes]:
-            with file:
-                file.seek(offset)
-                while block := file.read(_BLOCK):
-                    yield block
+        return Stream(offset, size, _read(file, offset))
 
-        return Stream(offset, size, blocks())
+
+def _read(file: RawIOBase, offset: int) -> Iterator[bytes]:
+    with file:
+        try:
+            file.seek(offset)
+            while block := file.read(_BLOCK):
+                yield block
+        except OSError as error:
+            # Not to be taken for a den that cannot be written.
+            raise SourceError(str(error.strerror)) from error
 
 
 def find_bundle(place: Workplace) -> Path:
@@ -130,7 +144,7 @@ def write_bundle(den: Den, selections: Sequence[Selection], folder: Path) -> Bun
         try:
             _begin(folder)
             added = _copy_missing(den, folder, artifacts)
-            removed = tuple(_remove_others(folder, {_MARK, *artifacts, *closures}))
+            removed = tuple(_remove_others(folder, {_MARK, _IGNORE, *artifacts, *closures}))
             for name, text in closures.items():
                 _write(folder / name, text)
             size = sum((folder / name).stat().st_size for name in artifacts)
@@ -146,19 +160,28 @@ def _relative_path(artifact: Artifact) -> str:
     return f"wheels/{sha256[:2]}/{sha256}/{artifact.file}"
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Make sure that ``folder`` is a bundle or nobody's: what is in no closure would be removed.
+
+    Raises:
+        SafetyError: it is somebody's.
+    """
+    if folder.is_dir() and not (folder / _MARK).is_file() and any(folder.iterdir()):
+        message = f"{folder} holds files that are not a bundle's; empty it or name another folder"
+        raise SafetyError(message)
+
+
 def _begin(folder: Path) -> None:
     """Mark ``folder`` as a bundle, so that whoever is interrupted leaves one.
 
     Raises:
-        SafetyError: it is somebody's: everything that is not in a closure would be removed.
+        SafetyError: it is somebody's.
     """
+    refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / _MARK).is_file():
-        return
-    if any(folder.iterdir()):
-        message = f"{folder} holds files that are not a bundle's; empty it or name another folder"
-        raise SafetyError(message)
     _write(folder / _MARK, json.dumps(_FORMAT) + "\n")
+    # It mostly lies in a checkout.
+    _write(folder / _IGNORE, "*\n")
 
 
 def _copy_missing(den: Den, folder: Path, artifacts: dict[str, Artifact]) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noxden._switches import is_on
+from noxden.den.wheels.builder import mend_built, supply_built
 from noxden.den.wheels.bundle import open_bundle
 from noxden.den.wheels.check import check_artifacts, quarantine
+from noxden.den.wheels.checkout import supply_checkout
 from noxden.den.wheels.closures import write_closure
 from noxden.den.wheels.fetch import fetch
 from noxden.den.wheels.needs import note_need
@@ -48,6 +50,9 @@ def fill_store(place: Workplace, resolution: Resolution, supply: Supply) -> Fetc
     with using_store(place.den):
         sources = collect_sources(place, index=supply.from_index)
         fetched = fetch(place.den, resolution.artifacts, sources, show=supply.show)
+        built = supply_built(place, resolution, sources, supply)
+        own = supply_checkout(place, resolution, sources, supply)
+        fetched = fetched._replace(warnings=(*fetched.warnings, *built, *own))
         if not fetched.missing and resolution.selection is not None:
             write_closure(place.den, resolution.selection)
             if supply.need:
@@ -89,4 +94,6 @@ def mend_store(place: Workplace, resolution: Resolution, supply: Supply) -> list
             if fetched.missing:
                 message = f"{lines[0]}, and no source has the right one; find out who changed it"
                 raise SafetyError(message)
+        sources = collect_sources(place, index=supply.from_index)
+        lines += mend_built(place, resolution, sources, supply)
     return lines

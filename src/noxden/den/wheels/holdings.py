@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
+
+import tomli
 
 from noxden.den.disk import measure
 from noxden.den.owners import find_leftovers
@@ -92,39 +95,55 @@ def _read_closures(den: Den, live: set[str]) -> Iterator[ClosureEntry]:
     for closure_id in list_closures(den):
         found = _read_manifest(den.closures / f"{closure_id}.toml")
         if found is not None:
-            names, written = found
-            yield ClosureEntry(closure_id, written, closure_id in live, names)
+            text, written = found
+            yield ClosureEntry(closure_id, written, closure_id in live, _find_digests(text))
 
 
 def _read_built(den: Den) -> Iterator[BuiltEntry]:
-    for path in sorted((den.root / "built").glob("*/[!.]*.toml")):
-        found = _read_manifest(path)
-        if found is not None:
-            names, written = found
-            yield BuiltEntry(path, _find_digests(path.parent.name), names, written)
+    for folder in _list(den.root / "built"):
+        for path in _list(folder):
+            found = _read_manifest(path) if path.suffix == ".toml" else None
+            if found is not None:
+                text, written = found
+                yield BuiltEntry(path, _find_source(path, text), _find_digests(text), written)
 
 
-def _read_manifest(path: Path) -> tuple[frozenset[str], float] | None:
-    """What a manifest names, and when it was written; ``None`` where it has just gone.
-
-    Every digest in its text counts, so that a manifest that was damaged still keeps what it names.
-    """
+def _list(folder: Path) -> list[Path]:
+    """What is in ``folder``; another pruning may remove it at this moment."""
     try:
-        return _find_digests(path.read_text("utf-8", "replace")), path.stat().st_mtime
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _read_manifest(path: Path) -> tuple[str, float] | None:
+    """The text of a manifest, and when it was written; ``None`` where it has just gone."""
+    try:
+        return path.read_text("utf-8", "replace"), path.stat().st_mtime
     except OSError:
         return None
 
 
+def _find_source(path: Path, text: str) -> frozenset[str]:
+    """What a wheel was built from, as its manifest says; as its folder says where that cannot."""
+    try:
+        source = tomli.loads(text)["source"]
+        return frozenset([str(source.get("sha256") or source["commit"])])
+    except (tomli.TOMLDecodeError, LookupError, AttributeError):
+        return _find_digests(path.parent.name)
+
+
 def _find_digests(text: str) -> frozenset[str]:
+    """Every digest in the text of a manifest: one that was damaged still keeps what it names."""
     return frozenset(_DIGEST.findall(text))
 
 
 def _find_leftovers(den: Den) -> Iterator[Path]:
     """What killed processes left, wherever entries of the store are made."""
-    folders = [den.wheels, *den.wheels.glob("[0-9a-f][0-9a-f]")]
-    folders += [den.closures, den.closures / "needs", *(den.root / "built").glob("*")]
-    for folder in folders:
-        if folder.is_dir():
+    built = den.root / "built"
+    folders = [den.wheels, *den.wheels.glob("[0-9a-f][0-9a-f]"), den.closures]
+    for folder in (*folders, den.closures / "needs", built, *_list(built)):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             yield from find_leftovers(folder)
 
 

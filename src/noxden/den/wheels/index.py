@@ -161,10 +161,15 @@ def _open_file(path: Path, offset: int) -> Stream:
         raise AbsentError(message) from error
 
     def blocks() -> Iterator[bytes]:
-        with file:
-            file.seek(offset)
-            while block := file.read(_BLOCK):
-                yield block
+        try:
+            with file:
+                file.seek(offset)
+                while block := file.read(_BLOCK):
+                    yield block
+        except OSError as error:
+            # Not an error of the den, which is what an OSError of a fetch means otherwise.
+            message = f"{path}: {error.strerror}"
+            raise SourceError(message) from error
 
     return Stream(offset, size, blocks())
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.den.wheels.closures import list_closures, read_closure
@@ -12,6 +10,8 @@ from noxden.den.wheels.store import find_artifact
 from noxden.errors import SafetyError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noxden.den.layout import Den
 
 __all__ = ["StoredClosure", "collect_closures"]
@@ -38,7 +38,7 @@ def collect_closures(den: Den) -> list[StoredClosure]:
     needs: dict[str, list[str]] = {}
     for need in collect_needs(den):
         if need.live:
-            needs.setdefault(need.closure, []).append(_describe_need(need.file))
+            needs.setdefault(need.closure, []).append(f"{need.project} {need.need}")
     found = [
         _describe(den, closure_id, tuple(sorted(needs.get(closure_id, ()))))
         for closure_id in list_closures(den)
@@ -63,11 +63,3 @@ def _last_use(manifest: Path) -> float:
         return manifest.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _describe_need(file: Path) -> str:
-    try:
-        content = json.loads(file.read_bytes())
-        return f"{content['project']} {content['need']}"
-    except (OSError, ValueError, LookupError, TypeError):
-        return str(file)

@@ -33,6 +33,10 @@ class Need(NamedTuple):
     """Closure id; empty where the file cannot be read."""
     live: bool
     """Whether the project is still there."""
+    project: str = ""
+    """Path of the folder of its uv.lock."""
+    need: str = ""
+    """Name of the session with its Python."""
 
 
 def note_need(den: Den, project: Path, need: str, closure_id: str) -> None:
@@ -72,7 +76,9 @@ def _name(project: Path, need: str) -> str:
 def _read(file: Path) -> Need:
     try:
         content = json.loads(file.read_bytes())
-        return Need(file, str(content["closure"]), _is_there(Path(content["project"])))
+        project = Path(content["project"])
+        live, need = _is_there(project), str(content["need"])
+        return Need(file, str(content["closure"]), live, str(project), need)
     except (OSError, ValueError, LookupError, TypeError):
         return Need(file, "", live=False)
 

@@ -1,4 +1,4 @@
-"""How long a source that fails goes on being asked; the same for what is read and what is written."""
+"""How long a source that fails goes on being asked, to read from it and to write to it."""
 
 from __future__ import annotations
 

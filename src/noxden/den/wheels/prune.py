@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noxden.den.layout import Den
-    from noxden.den.wheels.holdings import Holdings, StoredEntry
+    from noxden.den.wheels.holdings import BuiltEntry, Holdings, StoredEntry
 
 __all__ = ["PrunePlan", "Pruned", "apply_prune", "compute_prune", "plan_prune"]
 
@@ -92,11 +92,11 @@ def compute_prune(holdings: Holdings, now: float, max_age: float | None = None) 
     dead = [one for one in holdings.closures if not one.live and _is_old(one.used, now, max_age)]
     gone = {one.id for one in dead}
     kept = {name for one in holdings.closures if one.id not in gone for name in one.names}
-    lost = {name for one in dead for name in one.names}
+    kept = _add_built(kept, holdings.built)
+    lost = _add_built({name for one in dead for name in one.names}, holdings.built)
     built = [one for one in holdings.built if one.source.isdisjoint(kept)]
     built = [one for one in built if one.source & lost or _is_old(one.written, now, _DAY_S)]
     kept |= {name for one in holdings.built if one not in built for name in one.names}
-    lost |= {name for one in built for name in one.names}
     artifacts = [
         one
         for one in holdings.artifacts
@@ -137,6 +137,15 @@ def apply_prune(den: Den, plan: PrunePlan) -> Pruned:
             return Pruned(notes=("the store is in use; nothing was removed",))
         holdings = collect_holdings(den)
         return _remove(den, _restrict(plan, compute_prune(holdings, plan.now, plan.max_age)))
+
+
+def _add_built(names: set[str], built: Iterable[BuiltEntry]) -> set[str]:
+    """``names`` and what was built from them, with what that required, itself built or not."""
+    known = 0
+    while len(names) > known:
+        known = len(names)
+        names = names | {name for one in built if one.source & names for name in one.names}
+    return names
 
 
 def _is_old(written: float, now: float, age: float | None) -> bool:
@@ -192,7 +201,9 @@ def _remove(den: Den, plan: PrunePlan) -> Pruned:
             removed.append(path)
         except OSError as error:
             notes.append(f"{path} stays: {error.strerror}")
-    _tidy({path.parent for path in (*plan.artifacts, *plan.built)})
+    for folder in {path.parent for path in plan.built}:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
     return Pruned(_both(removed, plan.artifacts), freed, tuple(notes))
 
 
@@ -210,9 +221,3 @@ def _remove_entry(path: Path) -> int:
     path.rename(doomed)
     shutil.rmtree(doomed)
     return size
-
-
-def _tidy(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

@@ -78,7 +78,7 @@ def parse_uri(uri: str, env: Mapping[str, str]) -> Address:
         message = f"the remote is no URI ({error}); write it as s3://bucket/prefix"
         raise UsageError(message) from None
     kind = _kind(uri, parts.scheme)
-    shown = f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+    shown = f"{parts.scheme}:{'//' if host else ''}{host}{parts.path}".rstrip(":/")
     user = _read_user(parts, env) if kind in _WITH_USER else None
     if "@" in parts.netloc and kind not in _WITH_USER:
         set_this = f"set {_VARIABLES[kind]}" if kind in _VARIABLES else "leave them out"
@@ -108,7 +108,7 @@ def _kind(uri: str, scheme: str) -> str:
     if uri.startswith(("/", "~", ".")):
         message = f"the remote {uri} is a path; write file: and an absolute path"
         raise UsageError(message)
-    near = difflib.get_close_matches(scheme, _KINDS, 1)
+    near = difflib.get_close_matches(scheme, _KINDS, 1, 0.5)
     hint = f"; did you mean {near[0]}:" if near else ""
     shown = f"{scheme}:" if scheme else repr(uri)
     message = f"the remote begins with {shown}, known are {known[:-1]}:{hint}"
@@ -118,9 +118,7 @@ def _kind(uri: str, scheme: str) -> str:
 def _absolute(parts: SplitResult) -> str:
     path = unquote(parts.path)
     if parts.netloc not in {"", "localhost"} or not path.startswith("/"):
-        message = (
-            f"the remote file:{parts.netloc}{path} is not absolute; write file:/absolute/path"
-        )
+        message = f"the remote file:{parts.netloc}{path} is not absolute; write file:/absolute/path"
         raise UsageError(message)
     return path.rstrip("/") or "/"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noxden.errors import UsageError
+from noxden.den.wheels.sources import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ def compute_service(
     (profiles, roles of machines, web identities) OpenDAL looks for itself.
 
     Raises:
-        UsageError: something is missing without which the remote cannot be found.
+        SourceError: something is missing without which the remote cannot be found.
     """
     if address.kind == "file":
         uploads = {"atomic_write_dir": f"{address.path}/{UPLOADS}"} if writing else {}
@@ -40,7 +40,8 @@ def _s3(address: Address, env: Mapping[str, str]) -> dict[str, str]:
         bucket=address.host,
         root=f"/{address.path}",
         endpoint=options.get("endpoint") or _first(env, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        region=options.get("region") or _first(env, "AWS_REGION", "AWS_DEFAULT_REGION")
+        region=options.get("region")
+        or _first(env, "AWS_REGION", "AWS_DEFAULT_REGION")
         # What stores that have no regions want to hear.
         or "us-east-1",
         access_key_id=env.get("AWS_ACCESS_KEY_ID", ""),
@@ -68,11 +69,8 @@ def _azblob(address: Address, env: Mapping[str, str]) -> dict[str, str]:
     )
     endpoint = options.get("endpoint", "")
     if not (account or endpoint):
-        message = (
-            f"the remote {address.uri} names no storage account; append ?account=NAME or set "
-            f"AZURE_STORAGE_ACCOUNT"
-        )
-        raise UsageError(message)
+        message = "no storage account is named: append ?account=NAME or set AZURE_STORAGE_ACCOUNT"
+        raise SourceError(message)
     return _drop_empty(
         container=address.host,
         root=f"/{address.path}",
@@ -90,14 +88,15 @@ def _ghac(address: Address, env: Mapping[str, str]) -> dict[str, str]:
     endpoint, token = _first(env, *names), env.get("ACTIONS_RUNTIME_TOKEN", "")
     if not (endpoint and token):
         message = (
-            f"the remote {address.uri} is the cache of a CI job, and this job does not say where "
-            f"that is; have a step export ACTIONS_RESULTS_URL, ACTIONS_CACHE_URL and "
-            f"ACTIONS_RUNTIME_TOKEN"
+            "this is no CI job with a cache, or no step exported ACTIONS_RESULTS_URL, "
+            "ACTIONS_CACHE_URL and ACTIONS_RUNTIME_TOKEN"
         )
-        raise UsageError(message)
+        raise SourceError(message)
     # Forgejo lower-cases keys, and repositories share a cache that is emptied as one.
     root = "/".join(part for part in (env.get("GITHUB_REPOSITORY", ""), address.path) if part)
-    return {"endpoint": endpoint, "runtime_token": token, "root": f"/{root.lower()}"}
+    # Whether a server that says it has the second protocol is a GitHub that has it, OpenDAL knows.
+    found = {} if second else {"endpoint": endpoint}
+    return {**found, "runtime_token": token, "root": f"/{root.lower()}"}
 
 
 def _anonymous(address: Address) -> str:

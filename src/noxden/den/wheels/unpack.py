@@ -1,4 +1,4 @@
-"""Unpack source archives, which may be anybody's, into a folder and nowhere else."""
+"""Lay sources out, which may be anybody's: in a folder, and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,12 +7,33 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
+from noxden.den.wheels.store import artifact_path
 from noxden.errors import InfrastructureError, SafetyError
+from noxden.tools.checkout import checkout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["find_project", "unpack"]
+    from noxden.den.resolve import Workplace
+    from noxden.lock.selection import Artifact
+
+__all__ = ["find_project", "lay_out", "unpack"]
+
+
+def lay_out(place: Workplace, artifact: Artifact, folder: Path) -> Path:
+    """The project that ``artifact`` is, unpacked or checked out in the new ``folder``.
+
+    Raises:
+        SafetyError: it would be written elsewhere.
+        InfrastructureError: it cannot be unpacked, or git cannot get it.
+    """
+    folder.mkdir()
+    if artifact.kind != "vcs":
+        archive = artifact_path(place.den, artifact.content, artifact.file)
+        return find_project(unpack(archive, folder), artifact.subdirectory)
+    url = artifact.file if ":" in artifact.file else str(place.project.directory / artifact.file)
+    checkout(url, artifact.content, folder, place.uv.env)
+    return find_project(folder, artifact.subdirectory)
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -49,7 +70,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
                     f"it is not unpacked"
                 )
                 raise SafetyError(message)
-        members.extractall(folder)
+        members.extractall(folder)  # noqa: S202 - its members were looked at
 
 
 def find_project(source: Path, subdirectory: str) -> Path:

@@ -1,0 +1,184 @@
+"""``nox -s publish`` by the real nox and uv, to a real index and into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from noxden.sessions.publish_run import compute_check_url
+from tests.sandbox import make_wheel, run
+from tests.sdists import make_backend, make_sdist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import MakeProject, RunNox
+    from tests.sandbox import Index, Sample
+
+NOXFILE = """
+from noxden.sessions.publish import publish
+
+publish()
+"""
+
+
+@pytest.fixture
+def sample(project: MakeProject, index: Index) -> Sample:
+    make_backend(index.folder)
+    make_sdist(index.folder, "tiny")
+    make_wheel(index.folder, "bulky")
+    make_wheel(index.folder, "light")
+    return project(
+        groups={"test": [], "heavy": ["tiny", "bulky"], "docs": ["light"]},
+        more=index.setting,
+        noxfile=NOXFILE,
+    )
+
+
+SERVER = """
+import sys
+from wsgiref.simple_server import make_server
+from pypiserver import app
+
+folder, user, password = sys.argv[1:]
+made = app(
+    roots=[folder],
+    authenticate=["update"] if user else [],
+    auther=(lambda *given: given == (user, password)) if user else None,
+    password_file=None if user else ".",
+    disable_fallback=True,
+)
+server = make_server("127.0.0.1", 0, made)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def serving_uploads(folder: Path, user: str = "", password: str = "") -> Iterator[str]:
+    """A pypiserver over ``folder`` that takes uploads, of ``user`` where one is named."""
+    folder.mkdir()
+    command = [sys.executable, "-c", SERVER, str(folder), user, password]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}/"
+        finally:
+            server.terminate()
+
+
+WHEELS = [
+    "bulky-1.0-py3-none-any.whl",
+    "tiny-1.0-py3-none-any.whl",
+    "tinybackend-1.0-py3-none-any.whl",
+]
+
+
+def test_an_index_gets_what_it_lacks(
+    sample: Sample, nox: RunNox, fresh_den: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    packages = tmp_path / "packages"
+    ours = {**env, "UV_PUBLISH_USERNAME": "any", "UV_PUBLISH_PASSWORD": "any"}
+    with serving_uploads(packages) as url:
+        words = ("-s", "publish", "--", "index", url)
+        ran = nox(sample, *words, den=fresh_den, env=ours)
+        assert ran.code == 0, ran.text
+        assert f"3 of them uploaded to {url}" in ran.text
+        assert sorted(path.name for path in packages.iterdir()) == WHEELS
+
+        again = nox(sample, *words, den=fresh_den, env=ours)
+        assert f"0 of them uploaded to {url}" in again.text
+
+        more = nox(sample, *words, "--group", "docs", den=fresh_den, env=ours)
+        assert f"1 of them uploaded to {url}" in more.text
+        run(
+            [sys.executable, "-m", "pip", "download", "--no-deps", "--isolated", "--index-url",
+             f"{url}simple/", "light"],
+            cwd=tmp_path, env=env,
+        )  # fmt: skip
+
+
+def test_an_index_that_wants_a_password_gets_it(
+    sample: Sample, nox: RunNox, fresh_den: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    with serving_uploads(tmp_path / "packages", "me", "secret") as url:
+        words = ("-s", "publish", "--", "index", url)
+        wrong = {**env, "UV_PUBLISH_USERNAME": "me", "UV_PUBLISH_PASSWORD": "wrong"}
+        refused = nox(sample, *words, den=fresh_den, env=wrong)
+        assert refused.code == 1
+        assert f"uv cannot publish to {url}: " in refused.text
+        assert "403" in refused.text
+        assert "wrong" not in refused.text
+        right = {**env, "UV_PUBLISH_USERNAME": "me", "UV_PUBLISH_PASSWORD": "secret"}
+        ran = nox(sample, *words, den=fresh_den, env=right)
+        assert f"3 of them uploaded to {url}" in ran.text
+
+
+def test_a_release_is_a_flat_folder_with_a_manifest(
+    sample: Sample, nox: RunNox, fresh_den: Path
+) -> None:
+    ran = nox(sample, "-s", "publish", "--", "release", "dist/wheels", den=fresh_den)
+    assert ran.code == 0, ran.text
+    assert "3 files, " in ran.text
+    folder = sample.path / "dist" / "wheels"
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    assert len(names) == len([*folder.iterdir()])
+    assert names == sorted(
+        [*WHEELS, "SHA256SUMS", "build-requirements.txt", "pylock.toml", "requirements.txt",
+         "wheelhouse.json"]
+    )  # fmt: skip
+    manifest = json.loads((folder / "wheelhouse.json").read_text())
+    assert len(manifest["closure"]) == 64
+    assert {*manifest["files"]} == {*names} - {"SHA256SUMS", "wheelhouse.json"}
+
+
+def test_untrusted_runs_publish_nothing(
+    sample: Sample, nox: RunNox, tmp_path: Path, env: dict[str, str]
+) -> None:
+    ran = nox(
+        sample, "-s", "publish", "--", "release", str(tmp_path / "out"),
+        env={**env, "NOXDEN_TRUST": "untrusted", "NOXDEN_DIR": str(tmp_path / "den")},
+    )  # fmt: skip
+    assert ran.code == 1
+    assert (
+        "a run with NOXDEN_TRUST=untrusted publishes nothing; publish from a trusted one "
+        "(exit code 4)"
+    ) in ran.text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["index"], ["elsewhere", "x"]])
+def test_what_is_to_be_published_where_has_to_be_said(
+    words: list[str], sample: Sample, nox: RunNox
+) -> None:
+    ran = nox(sample, "-s", "publish", "--", *words)
+    assert (
+        "publish takes index with a URL or release with a folder; "
+        "see nox -s publish -- --help (exit code 2)"
+    ) in ran.text
+
+
+def test_the_help_has_examples_and_it_is_no_default_session(sample: Sample, nox: RunNox) -> None:
+    said = nox(sample, "-s", "publish", "--", "--help").text
+    assert "nox -s publish -- release dist/wheels --group test --group torch" in said
+    assert "- publish -> Give a wheelhouse to an index or a release" in nox(sample, "-l").text
+
+
+@pytest.mark.parametrize(
+    ("url", "check"),
+    [
+        ("https://upload.example/legacy/", "https://upload.example/simple/"),
+        ("http://localhost:8080", "http://localhost:8080/simple/"),
+        ("http://localhost:8080/root/simple/", "http://localhost:8080/root/simple/"),
+    ],
+)
+def test_where_an_index_lists_follows_from_where_it_takes(url: str, check: str) -> None:
+    assert compute_check_url(url) == check
