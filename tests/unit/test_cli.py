@@ -212,3 +212,20 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
         said = process.stderr.read()
 
     assert (process.returncode, said) == (0, b"")
+
+
+def test_config_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.noxden.den]\nremote = "webdav://me:word@files.example/x"\n'
+    )
+    env = {
+        "NOXDEN_DIR": str(tmp_path / "den"),
+        "NOXDEN_REMOTE": "webdav://you:word@files.example/y",
+        "NOXDEN_REMOTE_PASSWORD": "word",
+    }
+    assert main(["config", "--json"], Caller(env, tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "word@" not in said
+    assert '"value": "word"' not in said
+    assert "webdav://***@files.example/x" in said
+    assert "webdav://***@files.example/y" in said

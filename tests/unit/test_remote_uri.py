@@ -36,8 +36,8 @@ KNOWN = "file:, s3:, gcs:, gs:, azblob:, az:, http:, https:, webdav:, webdav+htt
             "AWS_SECRET_ACCESS_KEY",
         ),
         (
-            "s3://b/x?regoin=secret",
-            "the remote s3://b/x has the option 'regoin', known are anonymous, endpoint, region; "
+            "s3://b/x?regions=secret",
+            "the remote s3://b/x has the option 'regions', known are anonymous, endpoint, region; "
             "did you mean region",
         ),
         ("http://h:99999999/", "the remote is no URI (Port out of range 0-65535); write it as "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(caller: Caller, *, json: bool) -> None:
     """Show every setting of noxden, its value and where that came from."""
-    settings = [*_collect_table(caller), *_collect_variables(caller.env)]
+    settings = [*map(_hide_secret, [*_collect_table(caller), *_collect_variables(caller.env)])]
     if json:
         print_json([setting._asdict() for setting in settings])
         return
@@ -48,6 +49,15 @@ def _collect_variables(env: Mapping[str, str]) -> Iterator[Setting]:
     yield Setting("NOXDEN_DIR", directory, _source(named))
     for name, default in SWITCHES.items():
         yield Setting(name, env.get(name, default), _source(name if name in env else None))
+
+
+def _hide_secret(setting: Setting) -> Setting:
+    """``setting`` without the password that it is, or that its URI holds."""
+    if not isinstance(setting.value, str):
+        return setting
+    if setting.name.endswith("PASSWORD") and setting.value:
+        return setting._replace(value="***")
+    return setting._replace(value=re.sub(r"(?<=://)[^/@]*@", "***@", setting.value))
 
 
 def _source(variable: str | None) -> str:

@@ -35,6 +35,7 @@ __all__ = ["PrunePlan", "Pruned", "apply_prune", "compute_prune", "plan_prune"]
 T = TypeVar("T")
 
 _DAY_S = 86400.0
+_MONTH_S = 30 * _DAY_S
 _PARTS = ("closures", "artifacts", "built", "partials", "quarantine", "leftovers", "needs")
 
 
@@ -95,7 +96,7 @@ def compute_prune(holdings: Holdings, now: float, max_age: float | None = None) 
     kept = _add_built(kept, holdings.built)
     lost = _add_built({name for one in dead for name in one.names}, holdings.built)
     built = [one for one in holdings.built if one.source.isdisjoint(kept)]
-    built = [one for one in built if one.source & lost or _is_old(one.written, now, _DAY_S)]
+    built = [one for one in built if one.source & lost or _is_old(one.written, now, _keep_s(one))]
     kept |= {name for one in holdings.built if one not in built for name in one.names}
     artifacts = [
         one
@@ -146,6 +147,14 @@ def _add_built(names: set[str], built: Iterable[BuiltEntry]) -> set[str]:
         known = len(names)
         names = names | {name for one in built if one.source & names for name in one.names}
     return names
+
+
+def _keep_s(entry: BuiltEntry) -> float:
+    """Seconds for which a manifest stays that no closure stands on.
+
+    What builds a checkout is in no closure: its list is touched whenever the store is filled.
+    """
+    return _MONTH_S if entry.path.parent.name == "requires" else _DAY_S
 
 
 def _is_old(written: float, now: float, age: float | None) -> bool:

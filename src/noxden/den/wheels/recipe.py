@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from noxden.den.guards import iterate_settings as iterate_settings
+from noxden.den.guards import iterate_settings
 from noxden.lock.project import read_user_settings
 from noxden.lock.selection import canonical_json
 from noxden.lock.settings import collect_build_settings

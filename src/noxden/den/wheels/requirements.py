@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from noxden.den.guards import iterate_settings as iterate_settings
+from noxden.den.guards import iterate_settings
 from noxden.errors import InfrastructureError, UsageError
 from noxden.lock.project import read_user_settings
 from noxden.lock.selection import Selection, select
