@@ -21,7 +21,7 @@ class Limits(NamedTuple):
     """What garbage collection leaves at most."""
 
     max_size: int
-    """Bytes, base environments and uv's cache together."""
+    """Bytes: base environments, wheels and uv's cache together."""
     max_age: float
     """Seconds without use."""
 
