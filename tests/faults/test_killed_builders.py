@@ -125,7 +125,7 @@ from noxden.lock.request import Request
 rename = pathlib.Path.rename
 
 def dying(self, target):
-    if self.name.startswith(".building-"):
+    if self.name.startswith(".building-") and self.parent.name == "envs":
         if {after}:
             rename(self, target)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -74,7 +74,7 @@ def noxden(
 
 def wheels(folder: Path) -> list[str]:
     """Names of the wheels below ``folder``, sorted."""
-    return sorted(path.name for path in folder.rglob("*.whl"))
+    return sorted(path.name for path in folder.glob("wheels/??/*/*.whl"))
 
 
 def damage(path: Path) -> None:
