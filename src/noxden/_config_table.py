@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 from noxden._rule import make_rule
 from noxden.config import TABLES, Config
 from noxden.den.layout import find_memo
+from noxden.den.limits import parse_age, parse_size
 from noxden.den.memo import compute_digest, recall, remember
 from noxden.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from noxden.config import HeavyConfig
 
 __all__ = ["Setting", "collect_settings", "load", "load_remembered"]
 
-_MEMO_FORMAT = 2
+_MEMO_FORMAT = 3
 _PREFIX = "tool.noxden"
 
 
@@ -81,6 +82,7 @@ def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
         checked |= _convert(own, hints, variable, strict=False)
         values[name] = kind(**checked)
     _check_rule(values["heavy"], file, overrides)
+    _check_values(values, file, overrides)
     return Config(**values, sessions=_read_sessions(table, file, overrides))
 
 
@@ -94,6 +96,45 @@ def _check_rule(heavy: HeavyConfig, file: Path, overrides: Mapping[str, str]) ->
     place = f"{file}: {_PREFIX}.heavy.events"
     place = f"environment variable {variable}" if variable in overrides else place
     make_rule(heavy.events, heavy.label, heavy.input, place)
+
+
+def _check_values(values: Mapping[str, Any], file: Path, overrides: Mapping[str, str]) -> None:
+    """Refuse values that are of the right type and say nothing.
+
+    Raises:
+        UsageError: with the place of the value, and what it may be.
+    """
+    for path, check in _CHECKS.items():
+        table, _, key = path.partition(".")
+        variable = f"NOXDEN_{table}_{key}".upper()
+        name = f"{_PREFIX}.{table}.{key.replace('_', '-')}"
+        place = f"environment variable {variable}" if variable in overrides else f"{file}: {name}"
+        try:
+            check(getattr(values[table], key))
+        except UsageError as error:
+            message = f"{place}: {error}"
+            raise UsageError(message) from error
+
+
+def _one_of(*known: str) -> Callable[[str], None]:
+    """A check for a value that is one of a few words."""
+
+    def check(value: str) -> None:
+        if value not in known:
+            near = difflib.get_close_matches(value, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            message = f"it cannot be {value!r}; {advice}"
+            raise UsageError(message)
+
+    return check
+
+
+_CHECKS: Mapping[str, Callable[[str], object]] = {
+    "lint.spelling": _one_of("codespell", "typos", "none"),
+    "den.max_size": parse_size,
+    "den.max_age": parse_age,
+    "den.trust": _one_of("locked", "built"),
+}
 
 
 def _read_sessions(

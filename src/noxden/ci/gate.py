@@ -80,8 +80,8 @@ def _describe(trigger: Trigger, rule: Rule) -> str:
         "pull-request": "pull request",
         "manual": "started by hand",
         "schedule": "scheduled run",
-        "push": f"push to {trigger.ref}",
-        "tag": f"tag {trigger.ref}",
+        "push": f"push to {trigger.ref}" if trigger.ref else "push",
+        "tag": f"tag {trigger.ref}" if trigger.ref else "tag",
         "other": f"event {trigger.name or 'without a name'}",
     }
     return words[trigger.event]
@@ -89,6 +89,9 @@ def _describe(trigger: Trigger, rule: Rule) -> str:
 
 def _advise(trigger: Trigger, rule: Rule) -> list[str]:
     """What would open the gate, a step each."""
+    if trigger.system == "unknown":
+        # Neither a label nor an input could be seen there.
+        return ["set NOXDEN_HEAVY_EVENTS=always in the job that is to run it"]
     label = (
         "add it"
         if trigger.event == "pull-request"

@@ -116,6 +116,7 @@ def _build_supplied(
         except (InfrastructureError, SafetyError):
             mended = _mend(place, resolution, supply)
             if not mended:
+                _explain_missing(place, fetched)
                 raise
             yield from mended
             for path in sibling.iterdir():
@@ -124,6 +125,18 @@ def _build_supplied(
             built = build_base(place, resolution, sibling)
         record_run(place, resolution, fetched, time.perf_counter() - begun, need=supply.need)
         yield from built
+
+
+def _explain_missing(place: Workplace, fetched: Fetched | None) -> None:
+    """Say what no source had, and why, where that made uv ask an index in vain.
+
+    Raises:
+        InfrastructureError: something was missing.
+    """
+    if fetched is not None and is_on(place.env, "NOXDEN_OFFLINE"):
+        from noxden.den.wheels.fill import refuse_missing
+
+        refuse_missing(place, fetched)
 
 
 def _supply(place: Workplace, resolution: Resolution, supply: Supply) -> Fetched | None:

@@ -35,7 +35,7 @@ _REASONS = {
     "fingerprint": "the project's metadata changed",
     "location": "the checkout was moved",
     "layered": "layers were switched on or off",
-    "base": "the den was moved",
+    "base": "another den is used, or it was moved",
 }
 """Why an environment of the same key is not current, by the field of its identity."""
 

@@ -184,6 +184,7 @@ def _select(
 
     selection = select(text, interpreter, from_source=collect_from_source(settings))
     _refuse_large_files(place.project, selection)
+    _refuse_unlocked(place.project, selection)
     document = compute_document(selection, interpreter, settings, _key_variables(place))
     local = tuple(
         (source.name, _from_root(place.project, source.path), source.editable, source.sha256)
@@ -207,6 +208,24 @@ def _refuse_large_files(project: Project, selection: Selection) -> None:
             f"{', '.join(from_git)}), which uv cannot export; take it from an index or a URL"
         )
         raise UsageError(message)
+
+
+def _refuse_unlocked(project: Project, selection: Selection) -> None:
+    """Refuse artifacts whose hash uv.lock does not have.
+
+    Where a hash is missing, uv's export takes one from the network: of whatever is there now.
+
+    Raises:
+        UsageError: there is one.
+    """
+    lock = project.read("uv.lock")
+    for artifact in selection.artifacts:
+        if artifact.kind != "vcs" and artifact.content.encode() not in lock:
+            message = (
+                f"{project.root / 'uv.lock'} has no hash for {artifact.file}, so nothing says "
+                f"which file is the right one; run: uv lock --refresh-package {artifact.name}"
+            )
+            raise UsageError(message)
 
 
 def _from_root(project: Project, path: str) -> str:

@@ -43,6 +43,7 @@ def run_heavy(settings: HeavyConfig, run: Run) -> tuple[StepResult, ...]:
         raise UsageError(message)
     place = _open_place(run)
     if run.options.prepare:
+        _refuse_words(run)
         return (_fill(run, venv, place),)
     if run.options.refresh:
         _fill(run, venv, place)
@@ -59,6 +60,17 @@ def collect_variables(run: Run) -> dict[str, str]:
     """What the options after ``--`` say in place of variables."""
     variables = {"NOXDEN_OFFLINE": "1"} if run.options.offline else {}
     return variables | ({"NOXDEN_REMOTE": run.options.remote} if run.options.remote else {})
+
+
+def _refuse_words(run: Run) -> None:
+    """Refuse words for pytest where it does not run.
+
+    Raises:
+        UsageError: there are some.
+    """
+    if run.rest:
+        message = f"--prepare runs no tests, so {' '.join(run.rest)} has no effect; leave it out"
+        raise UsageError(message)
 
 
 def _open_place(run: Run) -> Workplace:
@@ -90,6 +102,9 @@ def _fill(run: Run, venv: DenEnvironment, place: Workplace) -> StepResult:
 def _tell_verdict(run: Run, place: Workplace) -> None:
     """Say what caching wheels gained or cost here, and which wheels are of no use here."""
     runs = collect_runs(place.den)
+    for given in runs[-1].given if runs else ():
+        said = f"{given.artifacts} from the {given.source}, {render_size(given.bytes)}"
+        run.session.log(f"wheels: {said} in {given.seconds:.1f} s")
     wasted = find_wasted(runs[-1:])
     run.notes.append(render_verdict_markdown(compute_verdicts(runs), wasted))
     if wasted:

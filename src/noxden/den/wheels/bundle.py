@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.den.locks import exclusive
 from noxden.den.owners import sibling_name
 from noxden.den.wheels.closures import render_closure
+from noxden.den.wheels.copies import copy_checked
 from noxden.den.wheels.sources import AbsentError, MismatchError, SourceError, Stream
 from noxden.den.wheels.store import artifact_path, hash_file, using_store
 from noxden.errors import InfrastructureError, SafetyError
@@ -61,6 +61,8 @@ class Bundled(NamedTuple):
     """Names of the files that came into it."""
     removed: tuple[str, ...]
     """Paths, relative to the folder, of what was in it and is in no closure."""
+    built: tuple[str, ...] = ()
+    """Packages whose wheels were built here: no closure names these, so they are not in it."""
 
 
 class FolderSource:
@@ -129,7 +131,8 @@ def write_bundle(den: Den, selections: Sequence[Selection], folder: Path) -> Bun
     """Make ``folder`` hold the artifacts of ``selections``, all of them in the store, alone.
 
     Raises:
-        SafetyError: it holds files, and no bundle.
+        SafetyError: it holds files, and no bundle; or a file in the store is not what its name
+            says, and is not copied.
         InfrastructureError: it cannot be written, or the store lacks an artifact.
     """
     artifacts = {
@@ -149,7 +152,7 @@ def write_bundle(den: Den, selections: Sequence[Selection], folder: Path) -> Bun
                 _write(folder / name, text)
             size = sum((folder / name).stat().st_size for name in artifacts)
         except OSError as error:
-            message = f"cannot write the bundle: {error.filename}: {error.strerror}"
+            message = f"cannot write the bundle: {error.filename or folder}: {error.strerror}"
             raise InfrastructureError(message) from error
     ids = tuple(selection.closure_id for selection in selections)
     return Bundled(folder, ids, len(artifacts), size, added, removed)
@@ -193,9 +196,8 @@ def _copy_missing(den: Den, folder: Path, artifacts: dict[str, Artifact]) -> tup
         if target.is_file() and hash_file(target) == artifact.content:
             return ""
         target.parent.mkdir(parents=True, exist_ok=True)
-        sibling = folder / sibling_name()
-        shutil.copyfile(artifact_path(den, artifact.content, artifact.file), sibling)
-        sibling.replace(target)
+        path = artifact_path(den, artifact.content, artifact.file)
+        copy_checked(path, target, artifact.content)
         return artifact.file
 
     with ThreadPoolExecutor(_AT_ONCE, "noxden-bundle") as pool:

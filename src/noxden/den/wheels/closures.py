@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from noxden.den.layout import Den
     from noxden.lock.selection import Artifact, Selection
 
-__all__ = ["list_closures", "parse_closure", "read_closure", "render_closure", "write_closure"]
+__all__ = [
+    "find_problem",
+    "list_closures",
+    "parse_closure",
+    "read_closure",
+    "render_closure",
+    "write_closure",
+]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -74,9 +81,12 @@ def parse_closure(text: str, closure_id: str) -> Selection:
 
 
 def write_closure(den: Den, selection: Selection) -> Path:
-    """Note that all artifacts of ``selection`` are in the store."""
+    """Note that all artifacts of ``selection`` are in the store.
+
+    A manifest that was damaged is replaced.
+    """
     path = den.closures / f"{selection.closure_id}.toml"
-    if path.exists():
+    if path.exists() and not find_problem(den, selection.closure_id):
         os.utime(path)
         return path
     den.closures.mkdir(exist_ok=True)
@@ -99,7 +109,19 @@ def read_closure(den: Den, closure_id: str) -> Selection | None:
         text = (den.closures / f"{closure_id}.toml").read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except UnicodeDecodeError as error:
+        message = f"the manifest of closure {closure_id[:12]} cannot be used: {error}"
+        raise SafetyError(message) from error
     return parse_closure(text, closure_id)
+
+
+def find_problem(den: Den, closure_id: str) -> str:
+    """Why the manifest of ``closure_id`` cannot be used; empty where it can, or is not there."""
+    try:
+        read_closure(den, closure_id)
+    except SafetyError as error:
+        return str(error)
+    return ""
 
 
 def list_closures(den: Den) -> list[str]:

@@ -15,11 +15,12 @@ from noxden.den.wheels.store import find_artifact
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from noxden.den.layout import Den
     from noxden.den.resolve import Resolution, Workplace
+    from noxden.den.wheels.recipe import Conditions
     from noxden.lock.selection import Artifact
 
 __all__ = ["Contents", "Item", "collect_contents"]
@@ -50,6 +51,8 @@ class Contents(NamedTuple):
     items: tuple[Item, ...]
     """Sorted by file name."""
     warnings: tuple[str, ...]
+    local: tuple[str, ...]
+    """Names of the packages of the checkout that the selection needs beside the project."""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -68,20 +71,56 @@ def collect_contents(place: Workplace, resolution: Resolution) -> Contents:
     """The files of ``resolution`` in the store.
 
     Raises:
-        InfrastructureError: the store lacks one.
+        InfrastructureError: the store lacks one, or no wheel was built of a package.
     """
     conditions = collect_conditions(place, resolution)
     built = find_built(place, resolution)
     wanted = [built.get(one.name, one) for one in resolution.artifacts]
-    kept = [one for one in wanted if not one.is_built or one.kind == "sdist"]
-    items = [_describe(place.den, one, installed=True) for one in kept]
+    _refuse_sources(conditions, [one for one in wanted if one.is_built])
+    items = [_describe(place.den, one, installed=True) for one in wanted]
     own = find_checkout_requires(place, resolution).values()
     requires = [one for selection in own for one in selection.artifacts]
     manifests = iterate_manifests(place.den, conditions, [*resolution.artifacts, *requires])
     requires += [one for found in manifests for one in found.requires.artifacts]
     tools = find_wheels(place.den, conditions, requires)
     items += [_describe(place.den, one, installed=False) for one in tools]
-    return Contents(_unite(items), tuple(_complain(one) for one in wanted if one.is_built))
+    local = tuple(_find_local(place, resolution))
+    warnings = [_complain(one) for one in wanted if one.is_built]
+    warnings += [
+        f"{name} is of the checkout and not in the folder; build it and add its wheel"
+        for name in local
+    ]
+    return Contents(_unite(items), tuple(warnings), local)
+
+
+def _refuse_sources(conditions: Conditions, sources: Iterable[Artifact]) -> None:
+    """Refuse what nothing could install from a folder: no wheel was built of it.
+
+    An sdist that a setting keeps from an isolated build is built where it is installed, in an
+    environment that has what it needs.
+
+    Raises:
+        InfrastructureError: there is such a package.
+    """
+    lost = [
+        f"{one.name} {one.version or ''}".rstrip()
+        for one in sources
+        if one.kind != "sdist" or not conditions.find_obstacle(one.name)
+    ]
+    if lost:
+        message = (
+            f"no wheel was built of {', '.join(lost)}, so nothing could install them from a "
+            f"folder; export on a machine of that platform, where noxden may build them"
+        )
+        raise InfrastructureError(message)
+
+
+def _find_local(place: Workplace, resolution: Resolution) -> Iterator[str]:
+    """The packages of the checkout, without the project itself."""
+    project = place.project.directory.resolve()
+    for name, path, _, _ in resolution.local:
+        if (place.project.root / path).resolve() != project:
+            yield name
 
 
 def _describe(den: Den, artifact: Artifact, *, installed: bool) -> Item:
@@ -128,11 +167,9 @@ def _unite(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _complain(artifact: Artifact) -> str:
-    """What is to be known of a package that no wheel was built of."""
+    """What is to be known of an sdist that no wheel was built of."""
     label = f"{artifact.name} {artifact.version or ''}".rstrip()
-    if artifact.kind == "sdist":
-        return f"{label} is in the folder as {artifact.file}, and built where it is installed"
-    return f"{label} is not in the folder: no wheel was built of {artifact.file}"
+    return f"{label} is in the folder as {artifact.file}, and built where it is installed"
 
 
 def _render_pylock(items: Sequence[Item]) -> str:

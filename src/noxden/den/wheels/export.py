@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.den.owners import sibling_name
 from noxden.den.wheels.contents import Contents, collect_contents
+from noxden.den.wheels.copies import copy_checked
 from noxden.den.wheels.pages import render_pages
 from noxden.den.wheels.store import hash_file, using_store
-from noxden.errors import InfrastructureError, SafetyError, UsageError
+from noxden.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,8 @@ class Exported(NamedTuple):
     """Of all files."""
     warnings: tuple[str, ...]
     """A line for each package that needs more than this folder."""
+    local: tuple[str, ...]
+    """Names of the packages of the checkout that the selection needs too; the folder lacks them."""
 
     @property
     def files(self) -> int:
@@ -63,7 +65,8 @@ def export(
 
     Raises:
         UsageError: the folder holds something else.
-        InfrastructureError: the store lacks a wheel, or the folder cannot be written.
+        InfrastructureError: the store lacks a wheel, no wheel was built of a package, or the
+            folder cannot be written.
         SafetyError: a file in the store is not what its name says.
     """
     try:
@@ -97,6 +100,7 @@ def _export(contents: Contents, resolution: Resolution, folder: Path, *, flat: b
         tuple(sorted(removed)),
         sum(facts["size"] for facts in manifest["files"].values()),
         contents.warnings,
+        contents.local,
     )
 
 
@@ -117,6 +121,7 @@ def _describe(
         "implementation": interpreter.identity.get("implementation", ""),
         "platform": interpreter.identity.get("platform", ""),
         "libc": interpreter.identity.get("libc", ""),
+        "local": list(contents.local),
         "files": {path: files[path] for path in sorted(files)},
     }
 
@@ -159,8 +164,11 @@ def _remove(folder: Path, paths: list[str]) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sibling = path.parent / sibling_name()
-    sibling.write_text(text, "utf-8")
-    sibling.replace(path)
+    try:
+        sibling.write_text(text, "utf-8")
+        sibling.replace(path)
+    finally:
+        sibling.unlink(missing_ok=True)
 
 
 def _copy(item: Item, target: Path) -> None:
@@ -171,15 +179,4 @@ def _copy(item: Item, target: Path) -> None:
     """
     if target.is_file() and target.stat().st_size == item.size and hash_file(target) == item.sha256:
         return
-    sibling = target.parent / sibling_name()
-    try:
-        shutil.copyfile(item.path, sibling)
-        if (found := hash_file(sibling)) != item.sha256:
-            message = (
-                f"{item.path} is to have sha256 {item.sha256}, found {found}; "
-                f"run: nox -s wheelhouse -- verify --repair"
-            )
-            raise SafetyError(message)
-        sibling.replace(target)
-    finally:
-        sibling.unlink(missing_ok=True)
+    copy_checked(item.path, target, item.sha256)

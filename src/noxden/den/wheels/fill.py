@@ -71,9 +71,11 @@ def refuse_missing(place: Workplace, fetched: Fetched) -> None:
     names = ", ".join(
         f"{one.artifact.name} {one.artifact.version or ''}".strip() for one in fetched.missing
     )
-    offline = is_on(place.env, "NOXDEN_OFFLINE")
-    advice = "run once without NOXDEN_OFFLINE" if offline else "see that one of them is there again"
-    message = f"no source has {names} ({fetched.missing[0].reason}); {advice}"
+    advice = "see that one of them is there again"
+    if is_on(place.env, "NOXDEN_OFFLINE"):
+        advice = "run once without --offline and NOXDEN_OFFLINE, or name a remote that has them"
+    reason = "; ".join(fetched.warnings) or fetched.missing[0].reason
+    message = f"no source has {names} ({reason}); {advice}"
     raise InfrastructureError(message)
 
 
