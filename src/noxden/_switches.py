@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noxden.errors import UsageError
+from noxden.errors import SafetyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ __all__ = [
     "is_on",
     "is_untrusted",
     "parse_switch",
+    "refuse_untrusted_write",
     "wants_traceback",
 ]
 
@@ -77,16 +78,45 @@ def is_on(env: Mapping[str, str], name: str) -> bool:
 
 
 def is_untrusted(env: Mapping[str, str]) -> bool:
-    """Whether the run is for an untrusted trigger.
+    """Whether it is known that the run is for an untrusted trigger, so that it has its own den.
+
+    Where the entry points could not tell, they have set ``NOXDEN_TRUST`` to ``unknown``; such
+    a run is not untrusted, but see :func:`refuse_untrusted_write`.
 
     Raises:
-        UsageError: ``NOXDEN_TRUST`` is neither ``trusted`` nor ``untrusted``; empty is neither.
+        UsageError: ``NOXDEN_TRUST`` is neither ``trusted``, ``untrusted`` nor ``unknown``; empty
+            is none of them.
     """
     value = env.get("NOXDEN_TRUST", "trusted")
-    if value not in {"trusted", "untrusted"}:
+    if value not in {"trusted", "untrusted", "unknown"}:
         message = f"environment variable NOXDEN_TRUST is to be trusted or untrusted, got {value!r}"
         raise UsageError(message)
     return value == "untrusted"
+
+
+def refuse_untrusted_write(env: Mapping[str, str], what: str) -> None:
+    """Make sure that the run may do what others will rely on.
+
+    It may where ``NOXDEN_TRUST`` is ``trusted``, which the entry points set on a CI system when
+    facts say so, and on a machine without one. ``what`` is what is to be done, as a verb:
+    ``publish``.
+
+    Raises:
+        SafetyError: the run is for an untrusted trigger, or nothing says whether it is.
+        UsageError: as :func:`is_untrusted`.
+    """
+    if is_untrusted(env):
+        message = (
+            f"a run for an untrusted trigger may not {what}; do that in a run for a push or "
+            f"a schedule on a branch of your own"
+        )
+        raise SafetyError(message)
+    if env.get("NOXDEN_TRUST", "unknown" if is_ci(env) else "trusted") == "unknown":
+        message = (
+            f"nothing says whose code this run executes, so it may not {what}; where only trusted "
+            f"code runs, set NOXDEN_TRUST=trusted for the job"
+        )
+        raise SafetyError(message)
 
 
 def wants_traceback(env: Mapping[str, str]) -> bool:

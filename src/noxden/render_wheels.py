@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from noxden.render import print_table, render_age, render_size, render_time
+from noxden.render import print_lines, print_table, render_age, render_size, render_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,10 @@ __all__ = ["audit_to_json", "closure_to_json", "print_closures", "render_audit"]
 
 
 def print_closures(closures: Sequence[StoredClosure], now: float) -> None:
-    """Print a table of closures; ``now`` is in seconds since the epoch."""
+    """Print a table of closures, and what is wrong with them; ``now`` is in seconds since 1970."""
     columns = ("closure", "packages>", "size>", "last used", "needed by")
     print_table(columns, (_to_row(one, now) for one in closures))
+    print_lines(one.problem for one in closures if one.problem)
 
 
 def closure_to_json(closure: StoredClosure) -> dict[str, Any]:
@@ -62,8 +63,8 @@ def audit_to_json(audit: Audit) -> dict[str, Any]:
 def _to_row(closure: StoredClosure, now: float) -> tuple[str, ...]:
     return (
         closure.closure[:12],
-        str(closure.packages),
-        render_size(closure.size),
+        "?" if closure.problem else str(closure.packages),
+        "?" if closure.problem else render_size(closure.size),
         render_age(now - closure.last_used),
-        closure.problem or "\n".join(closure.needs) or "-",
+        "\n".join(closure.needs) or "-",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,7 @@ import tomli
 from noxden.den.bases import ensure_base, site_packages
 from noxden.den.resolve import resolve
 from noxden.den.supply import Supply
+from noxden.den.wheels.audit import audit_selection, audit_store
 from noxden.den.wheels.builder import Builder
 from noxden.den.wheels.built import collect_built, find_built
 from noxden.den.wheels.fetch import fetch
@@ -29,7 +31,7 @@ from tests.sandbox import make_wheel, run
 from tests.sdists import make_backend, make_repository, make_sdist, make_sources, write_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from noxden.den.resolve import Resolution, Workplace
@@ -349,6 +351,73 @@ def test_a_damaged_built_wheel_is_built_again(sample: Sample, fresh_den: Path) -
     assert line.startswith(f"tiny 1.0: {path} is to have sha256 {good}, found ")
     assert at.wheel.content == good
     assert at.facts()["tools"] == ["tinybackend 1.0"]
+
+
+@contextlib.contextmanager
+def silent(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda _: None
+
+
+def test_what_was_built_and_what_built_it_is_hashed_and_mended(
+    sample: Sample, fresh_den: Path
+) -> None:
+    at = enter(sample, fresh_den)
+    at.fill()
+    (tool,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
+    for audit in (
+        audit_selection(at.place, at.resolution, silent),
+        audit_store(at.place.den, silent),
+    ):
+        assert (audit.checked, audit.absent, audit.lines) == (3, (), [])
+    for path in (at.file, tool):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-1] + b"X")
+    for audit in (
+        audit_selection(at.place, at.resolution, silent),
+        audit_store(at.place.den, silent),
+    ):
+        assert {damage.path for damage in audit.damages} == {at.file, tool}
+    assert len(mend_store(at.place, at.resolution, INDEX)) == 2
+    assert audit_selection(at.place, at.resolution, silent).lines == []
+    assert (at.file.exists(), tool.exists()) == (True, True)
+
+
+def test_what_built_a_wheel_may_be_missing_and_the_wheel_may_not(
+    sample: Sample, fresh_den: Path
+) -> None:
+    at = enter(sample, fresh_den)
+    at.fill()
+    wheel = at.wheel
+    (tool,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
+    tool.unlink()
+    assert audit_store(at.place.den, silent).absent == ()
+    at.file.unlink()
+    for audit in (
+        audit_selection(at.place, at.resolution, silent),
+        audit_store(at.place.den, silent),
+    ):
+        assert [one.file for one in audit.absent] == [wheel.file]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "", "other"])
+def test_a_manifest_of_a_build_that_was_changed_is_told_and_written_anew(
+    damage: str, sample: Sample, fresh_den: Path
+) -> None:
+    at = enter(sample, fresh_den)
+    at.fill()
+    path, text = at.manifest, at.manifest.read_text()
+    name = path.relative_to(fresh_den).as_posix()
+    path.write_text(text.replace("format = 1", "format = 2") if damage == "other" else damage)
+    (one,) = audit_store(at.place.den, silent).lines
+    (two,) = audit_selection(at.place, at.resolution, silent).lines
+    if damage == "other":
+        assert one == f"the manifest {name} is that of another build"
+        assert two == f"the manifest of tiny 1.0, {name}, is that of another build"
+    else:
+        assert one.startswith(f"the manifest {name} cannot be used: ")
+        assert two.startswith(f"the manifest of tiny 1.0, {name}, cannot be used: ")
+    at.fill()
+    assert path.read_text() == text
 
 
 def push(at: At, remote: Path) -> None:

@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import resource
 import shutil
 import threading
 import zipfile
@@ -17,6 +18,7 @@ import pytest
 from noxden.den.prepare import prepare
 from noxden.den.resolve import Resolution, Workplace, resolve
 from noxden.den.supply import Supply
+from noxden.den.wheels.bundle import write_bundle
 from noxden.den.wheels.contents import Item
 from noxden.den.wheels.export import export
 from noxden.den.wheels.fill import fill_store
@@ -266,19 +268,91 @@ def test_a_store_that_lacks_a_wheel_is_to_be_filled_first(
 def test_packages_that_uv_builds_are_exported_as_they_are(
     sample: Sample, fresh_den: Path, tmp_path: Path
 ) -> None:
+    sample.edit("pyproject.toml", ", 'gitty']", "]")
     with (sample.path / "pyproject.toml").open("a") as file:
         file.write("[tool.uv]\nno-build-isolation = true\n")
     sample.lock()
     place = open_workplace(sample.path, {**sample.env, "NOXDEN_DIR": str(fresh_den)})
     resolution = resolve(place, Request(), complete=True)
-    assert len(fill_store(place, resolution, Supply(from_index=True)).warnings) == 2
+    assert len(fill_store(place, resolution, Supply(from_index=True)).warnings) == 1
     exported = export(place, resolution, tmp_path / "out")
     assert exported.wheels == ("Snow_Plough-2023.1-py3-none-any.whl", "tiny-1.0.tar.gz")
     assert exported.warnings == (
-        f"gitty 1.0 is not in the folder: no wheel was built of file://{tmp_path}/repository",
         "tiny 1.0 is in the folder as tiny-1.0.tar.gz, and built where it is installed",
     )
     assert "sdist]" in (tmp_path / "out/pylock.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("setting", "lost"),
+    [
+        ("", "gitty 1.0 (this is another platform), tiny 1.0 (this is another platform)"),
+        ("no-build-isolation = true", "gitty 1.0 (no-build-isolation leaves it to uv)"),
+    ],
+)
+def test_an_export_that_would_not_install_is_not_written(
+    setting: str, lost: str, sample: Sample, fresh_den: Path, tmp_path: Path
+) -> None:
+    with (sample.path / "pyproject.toml").open("a") as file:
+        file.write(f"[tool.uv]\n{setting}\n")
+    sample.lock()
+    place = open_workplace(sample.path, {**sample.env, "NOXDEN_DIR": str(fresh_den)})
+    resolution = resolve(place, Request(), complete=True)
+    interpreter = resolution.interpreter._replace(executable="")
+    foreign = resolution if setting else resolution._replace(interpreter=interpreter)
+    assert len(fill_store(place, foreign, Supply(from_index=True)).warnings) == 2
+    with pytest.raises(InfrastructureError) as error:
+        export(place, foreign, tmp_path / "out")
+    assert str(error.value) == (
+        f"no wheel was built of {lost}, so the folder would not install; "
+        f"export where noxden can build what has no wheel"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_packages_of_the_checkout_are_named_and_not_exported(
+    project: MakeProject, index: Index, fresh_den: Path, tmp_path: Path
+) -> None:
+    make_wheel(index.folder, "tiny")
+    project(name="libp", package=True, lock=False)
+    more = f'{index.setting}\n[tool.uv.sources]\nlibp = {{ path = "../libp" }}\n'
+    sample = project(["tiny", "libp"], package=True, more=more)
+    exported = export(*enter(sample, fresh_den), tmp_path / "out")
+    assert exported.wheels == ("tiny-1.0-py3-none-any.whl",)
+    assert exported.local == ("libp",)
+    assert exported.warnings == (
+        "libp is of the checkout and not in the folder; build it and add its wheel",
+    )
+    assert json.loads((tmp_path / "out/wheelhouse.json").read_text())["local"] == ["libp"]
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file that is written gets larger than ``size``: the nearest to a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_is_that_of_the_folder(
+    project: MakeProject, index: Index, fresh_den: Path, tmp_path: Path
+) -> None:
+    make_wheel(index.folder, "large", files={"large.py": "#" * 200_000})
+    place, resolution = enter(project(["large"], more=index.setting), fresh_den)
+    out, bundle = tmp_path / "out", tmp_path / "bundle"
+    with full_disk(100_000), pytest.raises(InfrastructureError) as error:
+        export(place, resolution, out)
+    file = "large-1.0-py3-none-any.whl"
+    assert str(error.value) == f"cannot write {out / file}: File too large; name another folder"
+    assert resolution.selection is not None
+    with full_disk(100_000), pytest.raises(InfrastructureError) as error:
+        write_bundle(place.den, [resolution.selection], bundle)
+    (folder,) = bundle.glob("wheels/??/*")
+    assert str(error.value) == f"cannot write the bundle: {folder / file}: File too large"
+    assert not [path for path in (*out.rglob("*"), *bundle.rglob("*")) if path.name == file]
 
 
 def test_the_checkouts_own_backend_is_in_the_export_and_builds_offline(

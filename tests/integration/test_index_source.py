@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from noxden.den.wheels.fill import fill_store, refuse_missing
 from noxden.den.wheels.index import Credentials, collect_credentials
 from noxden.den.wheels.store import find_artifact
 from noxden.den.workplace import open_workplace
-from noxden.errors import InfrastructureError
+from noxden.errors import InfrastructureError, UsageError
 from noxden.lock.project import read_project
 from noxden.lock.request import Request
 from tests.sandbox import Index, make_wheel, serving
@@ -143,6 +144,21 @@ def test_credentials_are_found_where_uv_finds_them(
     assert (fetched.missing, fetched.warnings) == ((), ())
 
 
+def test_of_two_indexes_on_a_host_the_one_that_the_lock_names_has_the_user(
+    sample: Sample, env: dict[str, str], fresh_den: Path, index: Index
+) -> None:
+    index.user = "me:mine"
+    env |= {
+        "UV_INDEX": f"other={index.url}/other/simple",
+        "UV_INDEX_OTHER_USERNAME": "you",
+        "UV_INDEX_OTHER_PASSWORD": "yours",
+        "UV_INDEX_LOCAL_USERNAME": "me",
+        "UV_INDEX_LOCAL_PASSWORD": "mine",
+    }
+    _, _, fetched = fill(sample, env, fresh_den)
+    assert (fetched.missing, fetched.warnings) == ((), ())
+
+
 def test_without_credentials_the_error_says_where_they_may_stand(
     sample: Sample, env: dict[str, str], fresh_den: Path, index: Index
 ) -> None:
@@ -181,9 +197,9 @@ def test_indexes_are_found_in_all_settings_that_uv_reads(
         "UV_DEFAULT_INDEX": "https://d.example/simple",
     }
     assert collect_credentials(read_project(sample.path), variables) == (
-        Credentials("https://c.example", "x", "y"),
-        Credentials("https://a.example", "u", "p"),
-        Credentials("https://b.example", "", "t"),
+        Credentials("https://c.example/simple", "x", "y"),
+        Credentials("https://a.example/simple", "u", "p"),
+        Credentials("https://b.example/simple", "", "t"),
     )
 
 
@@ -252,3 +268,25 @@ def make_certificate(folder: Path) -> Path:
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
     authority.cert_pem.write_to_path(str(file), append=True)
     return file
+
+
+def test_a_lock_without_a_hash_is_refused_and_none_is_taken_from_the_network(
+    sample: Sample, env: dict[str, str], fresh_den: Path
+) -> None:
+    lock = sample.path / "uv.lock"
+    text = lock.read_text()
+    digest = hashlib.sha256((sample.path.parent / "index" / WHEEL).read_bytes()).hexdigest()
+    lock.write_text(text.replace(f', hash = "sha256:{digest}"', ""))
+    assert text != lock.read_text()
+    with pytest.raises(UsageError) as caught:
+        fill(sample, env, fresh_den)
+    assert str(caught.value) in {
+        (
+            f"{lock} has no hash for {WHEEL}, so nothing says which file is the right one; "
+            f"run: uv lock --refresh-package small"
+        ),
+        (
+            "uv.lock has no sha256 for small 1.0: noxden installs only what a hash names; use an "
+            "index that publishes sha256"
+        ),
+    }

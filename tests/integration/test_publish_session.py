@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.sessions.publish_run import compute_check_url
+from noxden.sessions.publish_run import _hide_users, compute_check_url
+from noxden.tools.uv import find_uv
 from tests.sandbox import make_wheel, run
 from tests.sdists import make_backend, make_sdist
 
@@ -122,6 +125,45 @@ def test_an_index_that_wants_a_password_gets_it(
         assert f"3 of them uploaded to {url}" in ran.text
 
 
+def test_a_user_in_the_url_is_in_no_command_line_and_no_log(
+    sample: Sample, nox: RunNox, fresh_den: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    words = tmp_path / "words"
+    program = tmp_path / "uv"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {words}\nexec {shlex.quote(str(find_uv(os.environ)))} "$@"\n'
+    )
+    program.chmod(0o755)
+    with serving_uploads(tmp_path / "packages", "me", "s3cret:@") as url:
+        named = url.replace("//", "//me:s3cret%3A%40@")
+        ran = nox(
+            sample, "-s", "publish", "--", "index", named, "--check-url", f"{named}simple/",
+            den=fresh_den, env={**env, "UV": str(program), "NOXDEN_DEBUG": "1"},
+        )  # fmt: skip
+    assert ran.code == 0, ran.text
+    assert f"3 of them uploaded to {url}" in ran.text
+    assert f"publish --publish-url {url} --trusted-publishing never" in words.read_text()
+    assert "s3cret" not in words.read_text() + ran.text
+
+
+@pytest.mark.parametrize(
+    ("url", "user"),
+    [
+        ("https://i.example/up", {}),
+        ("https://tok%40en@i.example/up", {"UV_PUBLISH_USERNAME": "tok@en"}),
+        (
+            "https://me:pw@i.example/up",
+            {"UV_PUBLISH_USERNAME": "me", "UV_PUBLISH_PASSWORD": "pw"},
+        ),
+    ],
+)
+def test_uv_is_told_users_by_variables(url: str, user: dict[str, str]) -> None:
+    check = "https://you:yours@i.example/simple/"
+    assert _hide_users(url, check) == (
+        "https://i.example/up", {"UV_PUBLISH_CHECK_URL": check, **user},
+    )  # fmt: skip
+
+
 def test_a_release_is_a_flat_folder_with_a_manifest(
     sample: Sample, nox: RunNox, fresh_den: Path
 ) -> None:
@@ -149,8 +191,23 @@ def test_untrusted_runs_publish_nothing(
     )  # fmt: skip
     assert ran.code == 1
     assert (
-        "a run with NOXDEN_TRUST=untrusted publishes nothing; publish from a trusted one "
-        "(exit code 4)"
+        "a run for an untrusted trigger may not publish; do that in a run for a push or a "
+        "schedule on a branch of your own (exit code 4)"
+    ) in ran.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_about_which_nothing_is_known_publishes_nothing(
+    sample: Sample, nox: RunNox, tmp_path: Path, env: dict[str, str]
+) -> None:
+    ran = nox(
+        sample, "-s", "publish", "--", "release", str(tmp_path / "out"),
+        env={**env, "CI": "true", "NOXDEN_DIR": str(tmp_path / "den")},
+    )  # fmt: skip
+    assert ran.code == 1
+    assert (
+        "nothing says whose code this run executes, so it may not publish; where only trusted "
+        "code runs, set NOXDEN_TRUST=trusted for the job (exit code 4)"
     ) in ran.text
     assert not (tmp_path / "out").exists()
 

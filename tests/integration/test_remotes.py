@@ -13,7 +13,14 @@ from noxden.den.supply import FROM_UV, Supply
 from noxden.den.wheels.closures import parse_closure, render_closure
 from noxden.den.wheels.fill import fill_store
 from noxden.den.wheels.push import push
-from noxden.den.wheels.remote import Remote, RemoteError, closure_key, open_remote
+from noxden.den.wheels.remote import (
+    Remote,
+    RemoteError,
+    artifact_key,
+    closure_key,
+    open_remote,
+)
+from noxden.den.wheels.sources import AbsentError, SourceError
 from noxden.den.wheels.store import find_artifact, hash_file
 from noxden.den.workplace import open_workplace
 from noxden.errors import SafetyError, UsageError
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noxden.den.wheels.fetch import Progress
+    from noxden.den.wheels.sources import Stream
     from tests.conftest import MakeProject
     from tests.sandbox import Index, Sample
 
@@ -45,6 +53,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     folder.mkdir()
     match request.param:
         case "file":
+            (folder / "some/prefix").mkdir(parents=True)
             yield Store(f"file:{folder}/some/prefix", {})
         case "s3":
             found: Store = request.getfixturevalue("bucket")
@@ -194,6 +203,78 @@ def test_a_file_of_another_size_is_replaced(machine: Machine, store: Store, tmp_
     pushed = push(machine.place, machine.resolution, open_store(store))
     assert (pushed.files, pushed.there) == (1, 1)
     assert there.read_bytes() == content
+
+
+@pytest.mark.parametrize("store", ["file", "s3", "webdav"], indirect=True)
+def test_what_was_damaged_in_the_remote_is_mended_by_sending_everything_again(
+    machine: Machine, sample: Sample, env: dict[str, str], tmp_path: Path, store: Store
+) -> None:
+    note = tmp_path / "key.toml"
+    note.write_text("wheel = 'made'\n")
+    extra = [("built/source/key.toml", note)]
+    remote = open_store(store)
+    push(machine.place, machine.resolution, remote, extra=extra)
+    (big,) = (one for one in machine.resolution.artifacts if one.name == "big")
+    path = find_artifact(machine.place.den, big)
+    assert path is not None
+    content = path.read_bytes()
+    remote.write(artifact_key(big), lambda: iter([content[:-1] + b"?"]), len(content))
+    key = closure_key(machine.resolution.closure_id)
+    selection = machine.resolution.selection
+    assert selection is not None
+    text = render_closure(selection)
+    remote.write_text(key, text.replace("small", "smell"))
+    remote.write_text("built/source/key.toml", "wheel = 'mode'\n")
+
+    # Texts are compared; what a hash names has the right size.
+    again = push(machine.place, machine.resolution, remote, extra=extra)
+    assert (again.files, again.there) == (1, 2)
+    assert remote.read_text(key) == text
+    assert remote.read_text("built/source/key.toml") == "wheel = 'made'\n"
+    other = set_up(sample, env, tmp_path / "other-den", store)
+    (line,) = fill_store(other.place, other.resolution, Supply(from_index=True)).warnings
+    assert line.startswith(f"{remote.name} gave wrong content (big 1.0: {big.file} is to have ")
+    assert line.endswith("); not used, push --replace mends it")
+
+    mended = push(machine.place, machine.resolution, remote, extra=extra, replace=True)
+    assert (mended.files, mended.there) == (3, 0)
+    another = set_up(sample, env, tmp_path / "another-den", store)
+    assert another.fill() == [remote.name]
+
+
+class Counting:
+    """An object store in which nothing is, and which takes a file only when it comes again."""
+
+    is_writable = True
+
+    def __init__(self) -> None:
+        self.tried: set[str] = set()
+
+    def prepare(self) -> str:
+        return ""
+
+    def read(self, path: str, offset: int) -> Stream:
+        raise AbsentError(f"{path} {offset}")
+
+    def find_size(self, path: str) -> int:
+        raise AbsentError(path)
+
+    def write(self, path: str, blocks: Iterator[bytes], size: int) -> None:
+        assert sum(map(len, blocks)) == size
+        if path not in self.tried:
+            self.tried.add(path)
+            raise SourceError("busy", again=True)  # noqa: EM101 - what a source says
+
+
+@pytest.mark.parametrize("store", ["file"], indirect=True)
+@pytest.mark.usefixtures("store")
+def test_what_is_sent_again_counts_once(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noxden.den.wheels.patience.pause", lambda *_: None)
+    shown: list[Progress] = []
+    pushed = push(machine.place, machine.resolution, Remote("x:", Counting()), show=shown.append)
+    assert (shown[-1].moved, shown[-1].total) == (pushed.bytes, pushed.bytes)
 
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)

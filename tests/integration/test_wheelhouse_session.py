@@ -11,6 +11,7 @@ import pytest
 from noxden.den.layout import Den
 from noxden.den.wheels.store import using_store
 from tests.sandbox import make_wheel, run
+from tests.sdists import make_backend, make_sdist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +40,15 @@ def sample(project: MakeProject, index: Index) -> Sample:
     """A project whose session ``heavy`` needs bulky, docs tiny, and ports what machines differ in."""
     for name in ("bulky", "tiny", "apple"):
         make_wheel(index.folder, name, files={f"{name}.py": f"NAME = {name!r}\n"})
+    make_backend(index.folder)
+    make_sdist(index.folder, "gravel")
     for wheel in NATIVE:
         tag = wheel.removeprefix("native-1.0-").removesuffix(".whl")
         make_wheel(index.folder, "native", files={"native.py": f"TAG = {tag!r}\n"}, tag=tag)
     groups = {
         "heavy": ["bulky"],
         "docs": ["tiny"],
+        "source": ["gravel"],
         "ports": ["native", "apple; sys_platform == 'darwin'"],
     }
     more = f'{index.setting}\n[tool.noxden.heavy]\ngroups = ["heavy"]\n'
@@ -170,7 +174,7 @@ def test_pull_tells_what_the_remote_lacks_and_keeps_the_rest(
     ) in ran.stderr
     assert stored(fresh_den) == [BULKY]
     assert index.files == []
-    assert steps(ran)[0].startswith("pull  passed | 1 of 2 wheels fetched, ")
+    assert steps(ran)[0].startswith("pull  failed | 1 of 2 wheels fetched, ")
 
 
 @pytest.mark.parametrize("action", ["pull", "push"])
@@ -233,13 +237,57 @@ def test_verify_says_what_is_not_there_and_refuses_to_repair_all(
 ) -> None:
     ran = nox(sample, "-s", "wheelhouse", "--", "verify", den=quick_den)
     assert steps(ran) == [
-        "verify  passed | 0 files hashed, 0 B; 1 not in the store; as their names say"
+        "verify  failed | 0 files hashed, 0 B; 1 not in the store; as their names say"
     ]
+    assert (
+        "not in the store: bulky 1.0; nox -s wheelhouse -- fetch brings it, for the same groups "
+        "(exit code 3)"
+    ) in ran.stderr
     refused = nox(sample, "-s", "wheelhouse", "--", "verify", "--all", "--repair", den=quick_den)
     assert (
         "--repair needs the URLs of uv.lock, which closures do not keep; leave out --all "
         "(exit code 2)"
     ) in refused.stderr
+
+
+def test_repair_fetches_what_the_store_has_lost(
+    sample: Sample, nox: RunNox, quick_den: Path
+) -> None:
+    nox(sample, "-s", "wheelhouse", "--", "fetch", den=quick_den)
+    find(quick_den, BULKY).unlink()
+    ran = nox(sample, "-s", "wheelhouse", "--", "verify", "--all", den=quick_den)
+    assert "not in the store: bulky 1.0; " in ran.stderr
+    ran = nox(sample, "-s", "wheelhouse", "--", "verify", "--repair", den=quick_den)
+    assert ran.code == 0, ran.text
+    assert steps(ran) == [
+        "verify  passed | 0 of 1 wheels were wrong and fetched again; 1 were missing and fetched"
+    ]
+    assert stored(quick_den) == [BULKY]
+    find(quick_den, BULKY).unlink()
+    ran = nox(sample, "-s", "wheelhouse", "--", "verify", "--repair", "--offline", den=quick_den)
+    assert "no source has bulky 1.0 " in ran.stderr
+    assert "(exit code 3)" in ran.stderr
+    assert steps(ran)[0].startswith("verify  failed | ")
+
+
+def test_a_manifest_of_a_closure_that_was_overwritten_is_told_and_mended(
+    sample: Sample, nox: RunNox, quick_den: Path
+) -> None:
+    nox(sample, "-s", "wheelhouse", "--", "fetch", den=quick_den)
+    (manifest,) = quick_den.glob("closures/*.toml")
+    good = manifest.read_bytes()
+    told = f"the manifest of closure {manifest.stem[:12]} cannot be used: "
+    for mend in (["verify", "--repair"], ["fetch"]):
+        manifest.write_text("garbage\n")
+        for words in ([], ["--all"]):
+            ran = nox(sample, "-s", "wheelhouse", "--", "verify", *words, den=quick_den)
+            assert told in ran.stderr
+            assert "(exit code 4)" in ran.stderr
+        ran = nox(sample, "-s", "wheelhouse", "--", *mend, den=quick_den)
+        assert ran.code == 0, ran.text
+        assert manifest.read_bytes() == good
+        repaired = "the manifest of the closure was wrong and is written anew" in steps(ran)[0]
+        assert repaired == (mend != ["fetch"])
 
 
 def test_list_shows_closures_and_prune_removes_those_that_nobody_needs(
@@ -283,6 +331,74 @@ def test_a_python_that_is_not_here_is_described_and_one_that_never_was_refused(
     assert (
         "Python 'pypy3.99' is no version of a target; examples: 3.12, 3.12.4, 3.13t (exit code 2)"
     ) in ran.stderr
+
+
+def test_a_python_that_is_not_here_and_has_no_wheels_is_refused_and_needs_nothing(
+    sample: Sample, nox: RunNox, quick_den: Path
+) -> None:
+    words = ("--only-group", "source", "--python", "3.99")
+    for action in ("fetch", "export"):
+        folder = ["out"] if action == "export" else []
+        ran = nox(sample, "-s", "wheelhouse", "--", action, *words, *folder, den=quick_den)
+        assert (
+            "uv.lock has no wheel for Python 3.99.0 of gravel 1.0, and that Python is not here to "
+            "build one; install it, or name another by --python (exit code 3)"
+        ) in ran.stderr
+    assert stored(quick_den) == []
+    assert not list(quick_den.glob("closures/needs/*"))
+    # Whoever names a platform knows that wheels are missing there.
+    words = (*words, "--platform", "manylinux_2_28_aarch64")
+    ran = nox(sample, "-s", "wheelhouse", "--", "fetch", *words, den=quick_den)
+    assert ran.code == 0, ran.text
+    assert "gravel 1.0 is not built here: " in ran.stderr
+    assert "; 1 of them come as source; " in steps(ran)[0]
+    ran = nox(sample, "-s", "wheelhouse", "--", "export", *words, "out", den=quick_den)
+    assert (
+        "no wheel was built of gravel 1.0 (this is another platform), so the folder would not "
+        "install; export where noxden can build what has no wheel (exit code 3)"
+    ) in ran.stderr
+    assert not (sample.path / "out").exists()
+
+
+def test_a_pull_says_what_it_leaves_uninstallable_and_what_would_not(
+    sample: Sample, nox: RunNox, quick_den: Path, fresh_den: Path, tmp_path: Path, remote: str
+) -> None:
+    words = ("--only-group", "source", "--remote", remote)
+    assert nox(sample, "-s", "wheelhouse", "--", "push", *words, den=quick_den).code == 0
+    ran = nox(sample, "-s", "wheelhouse", "--", "pull", *words, den=fresh_den)
+    assert (
+        f"no wheel was built of gravel 1.0, so nothing installs them offline; remote {remote} has "
+        f'wheels of gravel 1.0 that others built, which trust = "built" in [tool.noxden.den] takes; '
+        f"to build them here, run with a network: nox -s wheelhouse -- fetch (exit code 3)"
+    ) in ran.stderr
+    assert steps(ran)[0].startswith("pull  failed | 1 of 1 wheels fetched, ")
+    for manifest in (tmp_path / "remote").glob("built/*/*.toml"):
+        manifest.unlink()
+    ran = nox(sample, "-s", "wheelhouse", "--", "pull", *words, "--json", den=fresh_den)
+    assert (
+        "no wheel was built of gravel 1.0, so nothing installs them offline; to build them here, "
+        "run with a network: nox -s wheelhouse -- fetch (exit code 3)"
+    ) in ran.stderr
+    assert data(ran)[0]["unbuilt"] == ["gravel 1.0"]
+    nox(sample, "-s", "wheelhouse", "--", "push", *words, den=quick_den)
+    with (sample.path / "pyproject.toml").open("a") as file:
+        file.write('[tool.noxden.den]\ntrust = "built"\n')
+    ran = nox(sample, "-s", "wheelhouse", "--", "pull", *words, den=fresh_den)
+    assert ran.code == 0, ran.text
+
+
+def test_a_pull_asks_nobody_else_for_what_the_lock_has_by_its_url(
+    sample: Sample, nox: RunNox, quick_den: Path, fresh_den: Path, index: Index, remote: str
+) -> None:
+    sample.edit("pyproject.toml", "['tiny']", f"['tiny @ {index.url}/files/{TINY}']")
+    sample.lock()
+    words = ("--only-group", "docs", "--remote", remote)
+    assert nox(sample, "-s", "wheelhouse", "--", "push", *words, den=quick_den).code == 0
+    index.seen.clear()
+    ran = nox(sample, "-s", "wheelhouse", "--", "pull", *words, den=fresh_den)
+    assert index.seen == []
+    assert ran.code == 0, ran.text
+    assert stored(fresh_den) == [TINY]
 
 
 def test_a_platform_alone_is_for_the_python_of_the_project(
@@ -380,6 +496,7 @@ def test_offline_fetches_what_is_in_the_store_and_nothing_else(
     assert "no source has bulky 1.0 " in ran.stderr
     assert "(exit code 3)" in ran.stderr
     assert index.files == []
+    assert steps(ran)[0].startswith("fetch  failed | 0 of 1 wheels fetched, 0 B; closure ")
     nox(sample, "-s", "wheelhouse", "--", "fetch", den=quick_den)
     assert nox(sample, "-s", "wheelhouse", "--", "fetch", "--offline", den=quick_den).code == 0
 

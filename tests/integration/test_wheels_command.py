@@ -13,6 +13,7 @@ from noxden.cli import Caller, main
 from noxden.den.layout import Den
 from noxden.den.wheels.listing import StoredClosure, collect_closures
 from tests.sandbox import make_wheel
+from tests.sdists import make_backend, make_sdist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,11 +215,41 @@ def test_a_spelled_selection_has_its_names_in_the_key(noxden: Call) -> None:
 def test_a_session_with_several_pythons_has_a_key_for_each(noxden: Call, sample: Sample) -> None:
     python = json.loads(noxden("key", "--json"))[0]["python"]
     sample.write("noxfile.py", NOXFILE.replace("3.11.2", python).replace("3.11", python[:4]))
-    lines = noxden("key", "--session", "both").splitlines()
-    assert [line.partition("=")[0] for line in lines] == [
-        f"both-{python[:4]} key", f"both-{python[:4]} prefix", f"both-{python[:4]} path",
-        f"both-{python} key", f"both-{python} prefix", f"both-{python} path",
-    ]  # fmt: skip
+    keys = json.loads(noxden("key", "--session", "both", "--json"))
+    assert [one["session"] for one in keys] == [f"both-{python[:4]}", f"both-{python}"]
+    # Lines of one name each replace the other in $GITHUB_OUTPUT.
+    assert noxden("key", "--session", "both", code=2) == (
+        f"noxden: both-{python[:4]}, both-{python} have a key each; name one of them by --session, "
+        f"or take them all by --json\n"
+    )
+    lines = noxden("key", "--session", f"both-{python}").splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["key", "prefix", "path"]
+
+
+def test_a_heavy_session_with_several_pythons_has_a_key_for_each(
+    noxden: Call, sample: Sample
+) -> None:
+    sample.edit("pyproject.toml", 'groups = ["heavy"]', 'groups = ["heavy"]\npython = ["3.98", "3.99"]')
+    assert noxden("key", code=2) == (
+        "noxden: heavy-3.98, heavy-3.99 have a key each; name one of them by --session, or take "
+        "them all by --json\n"
+    )
+
+
+def test_a_bundle_names_what_was_built_and_is_not_in_it(
+    sample: Sample, noxden: Call, index: Index
+) -> None:
+    make_backend(index.folder)
+    make_sdist(index.folder, "gravel")
+    sample.edit("pyproject.toml", "docs = ['other']", "docs = ['other', 'gravel']")
+    sample.lock()
+    lines = noxden("bundle", "--only-group", "docs").splitlines()
+    assert lines[:3] == [
+        "+ gravel-1.0.tar.gz",
+        "+ other-1.0-py3-none-any.whl",
+        "not in it, as only the lock's files are: the wheels built here of gravel 1.0",
+    ]
+    assert json.loads(noxden("bundle", "--only-group", "docs", "--json"))["built"] == ["gravel 1.0"]
 
 
 def test_a_named_python_stands_in_for_those_of_the_session(noxden: Call) -> None:
@@ -254,7 +285,7 @@ def test_list_shows_what_is_in_the_store_and_who_needs_it(
 
 
 def test_verify_tells_scripts_and_people_the_same(
-    noxden: Call, quick_den: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+    sample: Sample, noxden: Call, quick_den: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     noxden("bundle")
     assert noxden("verify") == "2 files hashed, 1.8 kB; as their names say\n"
@@ -278,4 +309,18 @@ def test_verify_tells_scripts_and_people_the_same(
     assert main(["wheels", "verify"], caller) == 4
     assert f"the manifest of closure {manifest.stem} is that of " in capsys.readouterr().out
     assert main(["wheels", "list"], caller) == 0
-    assert f"the manifest of closure {manifest.stem} is that of " in capsys.readouterr().out
+    _, row, problem = capsys.readouterr().out.splitlines()
+    assert row.split() == [manifest.stem[:12], "?", "?", "now", str(sample.path), "heavy"]
+    assert problem.startswith(f"the manifest of closure {manifest.stem} is that of ")
+
+
+def test_verify_says_what_a_closure_has_and_the_store_lacks(
+    noxden: Call, quick_den: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    noxden("bundle")
+    next(quick_den.glob(f"wheels/??/*/{BULKY}")).unlink()
+    caller = Caller({**env, "NOXDEN_DIR": str(quick_den)}, quick_den)
+    assert main(["wheels", "verify"], caller) == 3
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == f"{BULKY} is not in the store"
+    assert re.fullmatch(r"1 files hashed, \d+ B; 1 not in the store; as their names say", last)

@@ -111,6 +111,21 @@ def test_what_was_damaged_in_a_bundle_is_written_anew(den: Den, tmp_path: Path) 
     assert inside(folder, one).read_bytes() == content_of("one")
 
 
+def test_what_is_damaged_in_the_store_gets_into_no_bundle(den: Den, tmp_path: Path) -> None:
+    one = make_artifact("one")
+    selection, folder = store(den, one), tmp_path / "bundle"
+    path = artifact_path(den, one.content, one.file)
+    content = b"X" + content_of("one")[1:]
+    path.write_bytes(content)
+    with pytest.raises(SafetyError) as raised:
+        write_bundle(den, [selection], folder)
+    assert str(raised.value) == (
+        f"{path} is to have sha256 {one.content}, found {hashlib.sha256(content).hexdigest()}; "
+        f"run: nox -s wheelhouse -- verify --repair"
+    )
+    assert files(folder) == {".gitignore", "bundle.json"}
+
+
 def test_a_folder_of_somebody_is_refused_and_left_alone(den: Den, tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir()

@@ -175,7 +175,8 @@ def test_the_configuration_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
             read_trigger({"CI": "true"}), ("schedule",),
             Decision(
                 False,
-                "run on a CI system that noxden does not know; wait for the scheduled run",
+                "run on a CI system that noxden does not know; set NOXDEN_HEAVY_EVENTS=always in the "
+                "job that is to run it",
             ),
         ),
         (read_trigger({"CI": "true"}), ("always",), Decision(True, "its events say always")),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
-from noxden.tools.http import explain, make_session, read_retry_after
+from noxden.errors import UsageError
+from noxden.tools.http import explain, explain_failure, make_session, read_retry_after, read_timeout
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,24 @@ def test_a_failure_of_the_network_is_said_in_a_few_words(error: Exception, words
     assert explain(error, "h") == words
 
 
+@pytest.mark.parametrize(
+    ("said", "words", "unreachable"),
+    [
+        ("[Errno 111] Connection refused", "refuses connections", True),
+        ("Failed to resolve 'h' ([Errno -2] Name or service not known)", "no such host", True),
+        ("Failed to resolve 'h' ([Errno 8] nodename)", "its name cannot be resolved", True),
+        ("Network is unreachable", "the network is unreachable", True),
+        ("Connection reset by peer", "the connection was reset", False),
+        ("Read timed out.", "does not answer in time", False),
+    ],
+)
+def test_a_server_that_nobody_reaches_is_told_from_one_that_fails(
+    said: str, words: str, *, unreachable: bool
+) -> None:
+    found = explain_failure(requests.ConnectionError(said), "h")
+    assert (found.reason, found.again, found.unreachable) == (f"h: {words}", True, unreachable)
+
+
 def test_certificates_are_those_that_uv_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_session({}, connections=1).verify is True
     assert make_session({"SSL_CERT_FILE": "/ca.pem"}, connections=1).verify == "/ca.pem"
@@ -51,3 +70,25 @@ def test_certificates_are_those_that_uv_takes(monkeypatch: pytest.MonkeyPatch) -
 class _FakePaths:
     cafile = "/system.pem"
     capath = None
+
+
+def test_certificates_go_unlooked_at_only_where_uv_is_told_so() -> None:
+    env = {"UV_INSECURE_HOST": "Inside.example https://other.example:8443"}
+    session = make_session(env, connections=1)
+
+    def is_checked(url: str) -> bool:
+        return type(session.get_adapter(url)) is requests.adapters.HTTPAdapter
+
+    assert not is_checked("https://inside.example/simple")
+    assert not is_checked("https://inside.example:444/simple")
+    assert not is_checked("https://other.example:8443/x")
+    assert is_checked("https://other.example/x")
+    assert is_checked("https://inside.example.evil.example/x")
+
+
+def test_a_time_limit_that_is_no_number_is_refused() -> None:
+    assert read_timeout({"UV_HTTP_TIMEOUT": "7"}) == 7.0
+    assert read_timeout({}) == 30.0
+    with pytest.raises(UsageError) as caught:
+        read_timeout({"UV_HTTP_TIMEOUT": "abc"})
+    assert str(caught.value) == ("environment variable UV_HTTP_TIMEOUT is to be seconds, got 'abc'")

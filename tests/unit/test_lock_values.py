@@ -416,3 +416,23 @@ def test_a_program_that_is_no_interpreter_is_named(tmp_path: Path) -> None:
         match=re.escape(f"{program} answered 'hello\\n' when asked who it is; reinstall it"),
     ):
         probe_interpreter(program, os.environ)
+
+
+@pytest.mark.parametrize(
+    ("url", "digest", "said"),
+    [
+        ("https://h.example/..%2F..%2Fvictim.tar.gz", sha256("x"), "../../victim.tar.gz"),
+        ("https://h.example/.hidden.tar.gz", sha256("x"), ".hidden.tar.gz"),
+        ("https://h.example/a%5Cb.tar.gz", sha256("x"), "a\\b.tar.gz"),
+        ("https://h.example/a%07.tar.gz", sha256("x"), "a\x07.tar.gz"),
+        ("https://h.example/x.tar.gz", "../../../../evil", "../../../../evil"),
+    ],
+)
+def test_a_name_that_would_lead_out_of_the_den_is_refused(url: str, digest: str, said: str) -> None:
+    entry = f'[[packages]]\nname = "x"\narchive = {{ url = "{url}", hashes = {{ sha256 = "{digest}" }} }}\n'
+    with pytest.raises(UsageError) as caught:
+        select(f"{HEAD}{entry}", interpreter())
+    assert str(caught.value) == (
+        f"uv.lock names x oddly ({said}), and a file of such a name is not taken; use a URL that "
+        f"ends in a plain file name"
+    )

@@ -17,7 +17,21 @@ HALF = Progress(artifacts=25, done=3, total=2_900_000_000, moved=1_200_000_000, 
 def test_a_line_tells_wheels_bytes_rate_and_time_left() -> None:
     assert render_progress(HALF) == ("3 of 25 wheels, 1.2 GB of 2.9 GB, 100.0 MB/s, 17 s left")
     nothing = Progress(artifacts=2, done=0, total=0, moved=0, seconds=0.0)
-    assert render_progress(nothing) == "0 of 2 wheels, 0 B of 0 B, 0 B/s, 0 s left"
+    assert render_progress(nothing) == "0 of 2 wheels"
+
+
+def test_what_a_line_cannot_know_it_leaves_out() -> None:
+    waiting = Progress(artifacts=10, done=0, total=66_900_000, moved=0, seconds=4.0)
+    assert render_progress(waiting) == "0 of 10 wheels, 0 B of 66.9 MB"
+    at_once = waiting._replace(moved=1_000_000, seconds=0.0)
+    assert render_progress(at_once) == "0 of 10 wheels, 1.0 MB of 66.9 MB"
+
+
+def test_more_than_was_known_of_is_all_and_nothing_is_negative() -> None:
+    more = Progress(artifacts=2, done=1, total=66_900_000, moved=134_700_000, seconds=10.0)
+    assert render_progress(more) == "1 of 2 wheels, 134.7 MB of 134.7 MB, 13.5 MB/s, 0 s left"
+    less = Progress(artifacts=2, done=1, total=66_900_000, moved=-5, seconds=10.0)
+    assert render_progress(less) == "1 of 2 wheels, 0 B of 66.9 MB"
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then() -> None:

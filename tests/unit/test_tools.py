@@ -14,7 +14,7 @@ import pytest
 
 from noxden.errors import InfrastructureError, SafetyError, UsageError
 from noxden.tools.complaints import explain_export_failure, explained, first_cause
-from noxden.tools.process import Completed, ProgramError
+from noxden.tools.process import Completed, ProgramError, hide_users
 from noxden.tools.process import run as run_program
 from noxden.tools.uv import LEAKS, Uv, compute_uv_environment, find_uv
 
@@ -68,6 +68,33 @@ def test_commands_are_logged_as_they_could_be_typed(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.DEBUG, "noxden")
     python("pass # it's")
     assert caplog.messages == [f"""{sys.executable} -c 'pass # it'"'"'s'"""]
+
+
+PRIVATE = "https://me:s3cret@packages.example/simple"
+
+
+def test_users_of_urls_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "noxden")
+    run_program([sys.executable, "-c", "pass", f"--index={PRIVATE}"], env=os.environ)
+    shown = "'--index=https://***@packages.example/simple'"
+    assert caplog.messages == [f"{sys.executable} -c pass {shown}"]
+
+
+def test_users_of_urls_are_in_no_error_of_a_program() -> None:
+    code = "import sys; print(sys.argv[1]); sys.exit('no ' + sys.argv[1] + ', no t://tok@en')"
+    with pytest.raises(ProgramError) as caught:
+        run_program([sys.executable, "-c", code, PRIVATE], env=os.environ)
+    url = "https://***@packages.example/simple"
+    assert str(caught.value) == (
+        f"`{shlex.join([sys.executable, '-c', code.replace('tok', '***'), url])}` "
+        f"ended with code 1:\n{url}\nno {url}, no t://***@en"
+    )
+    assert "s3cret" not in repr(caught.value.completed)
+
+
+def test_what_is_no_user_is_shown() -> None:
+    for said in ("https://packages.example/@scope/x@1", "a@b.example", "https://a.example me@b"):
+        assert hide_users(said) == said
 
 
 # uv

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from noxden._switches import is_untrusted, refuse_untrusted_write
 from noxden.ci import payload
 from noxden.ci.trigger import LOCAL, read_trigger, read_trust
 from noxden.ci.trust import Settled, settle_trust
 from noxden.ci.values import Trust
-from noxden.errors import UsageError
+from noxden.den.layout import compute_den_directory
+from noxden.errors import SafetyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Event = Callable[..., dict[str, str]]
 
@@ -301,9 +303,22 @@ def test_a_pull_request_of_another_host_on_gitlab(target: str, level: str) -> No
     assert (found.event, found.ref, found.trust.level) == ("pull-request", "fix", level)
 
 
-def test_a_merge_request_that_does_not_say_where_it_is_from_is_not_trusted() -> None:
-    found = read_trigger(gitlab("merge_request_event"))
+@pytest.mark.parametrize(
+    ("source", "more"),
+    [
+        ("merge_request_event", {}),
+        ("external_pull_request_event", {}),
+        # A child pipeline.
+        ("parent_pipeline", {"CI_EXTERNAL_PULL_REQUEST_IID": "7"}),
+    ],
+)
+def test_a_merge_request_that_does_not_say_where_it_is_from_is_not_trusted(
+    source: str, more: dict[str, str]
+) -> None:
+    env = gitlab(source, **more)
+    found = read_trigger(env)
     assert (found.event, found.trust.level, found.trusted) == ("pull-request", "unknown", False)
+    assert settle_trust(env) == Settled({"NOXDEN_TRUST": "unknown"})
 
 
 @pytest.mark.parametrize(
@@ -357,10 +372,25 @@ def jenkins(**more: str) -> dict[str, str]:
         ({"ghprbPullId": "7", "GIT_BRANCH": "x"}, "pull-request", "x", "untrusted"),
         ({"TAG_NAME": "v1", "BRANCH_NAME": "v1"}, "tag", "v1", "trusted"),
         ({"BUILD_CAUSE_TIMERTRIGGER": "true", "BRANCH_NAME": "main"}, "schedule", "main", "trusted"),
-        ({"BUILD_CAUSE": "SCMTRIGGER,TIMERTRIGGER"}, "schedule", "", "trusted"),
-        ({"BUILD_CAUSE": "MANUALTRIGGER"}, "manual", "", "trusted"),
-        ({"BUILD_CAUSE": "UPSTREAMTRIGGER"}, "other", "", "trusted"),
+        ({"BUILD_CAUSE": "SCMTRIGGER,TIMERTRIGGER"}, "schedule", "", "unknown"),
+        ({"BUILD_CAUSE": "MANUALTRIGGER"}, "manual", "", "unknown"),
+        ({"BUILD_CAUSE": "UPSTREAMTRIGGER"}, "other", "", "unknown"),
+        ({"GIT_BRANCH": "origin/main"}, "other", "origin/main", "unknown"),
+        ({}, "other", "", "unknown"),
         ({"BRANCH_NAME": "main"}, "other", "main", "trusted"),
+        # Gerrit: a change is anybody's until it is merged.
+        ({"GERRIT_EVENT_TYPE": "patchset-created"}, "pull-request", "", "untrusted"),
+        (
+            {"GERRIT_CHANGE_ID": "I7", "CHANGE_ID": "7", "BRANCH_NAME": "07/7/1"},
+            "pull-request", "07/7/1", "untrusted",
+        ),
+        ({"GERRIT_CHANGE_NUMBER": "7", "BRANCH_NAME": "x"}, "pull-request", "x", "untrusted"),
+        ({"GERRIT_PATCHSET_NUMBER": "1"}, "pull-request", "", "untrusted"),
+        (
+            {"GERRIT_EVENT_TYPE": "change-merged", "GERRIT_CHANGE_ID": "I7", "BRANCH_NAME": "main"},
+            "other", "main", "trusted",
+        ),
+        ({"GERRIT_EVENT_TYPE": "ref-updated"}, "other", "", "unknown"),
     ],
 )  # fmt: skip
 def test_builds_on_jenkins(more: dict[str, str], event: str, ref: str, level: str) -> None:
@@ -385,7 +415,7 @@ def test_a_ci_system_that_is_not_known_is_neither_local_nor_trusted() -> None:
         found = read_trigger({"CI": value})
         assert (found.system, found.event, found.trust.level) == ("unknown", "other", "unknown")
         assert found.sources["system"] == "CI"
-        assert settle_trust({"CI": value}) == Settled({})
+        assert settle_trust({"CI": value}) == Settled({"NOXDEN_TRUST": "unknown"})
 
 
 def test_the_variable_fills_a_gap_but_makes_no_fork_trusted(github: Event) -> None:
@@ -396,6 +426,8 @@ def test_the_variable_fills_a_gap_but_makes_no_fork_trusted(github: Event) -> No
     assert read_trigger({**fork, **trusted}).trust == read_trust(fork)
     own = github("push", {"repository": OURS})
     assert read_trigger({**own, **untrusted}).trust[::2] == ("untrusted", "NOXDEN_TRUST")
+    # The entry points set it to what facts say, and those stay the source.
+    assert read_trigger({**own, **trusted}).trust == read_trust(own)
     with pytest.raises(UsageError, match="to be trusted or untrusted, got 'yes'"):
         read_trigger({**own, "NOXDEN_TRUST": "yes"})
 
@@ -410,8 +442,86 @@ def test_a_fork_gets_a_den_of_its_own_unless_somebody_says_otherwise(github: Eve
     assert settle_trust({**fork, "NOXDEN_TRUST": "trusted"}) == Settled(
         {}, f"{why}: uses the trusted den all the same, NOXDEN_TRUST says so"
     )
-    assert settle_trust(github("pull_request", pull_request(OURS))) == Settled({})
-    assert settle_trust({}) == Settled({})
+    own = github("pull_request", pull_request(OURS))
+    assert settle_trust(own) == Settled({"NOXDEN_TRUST": "trusted"})
+    for env in ({}, {"CI": "false"}, {"NOXDEN_TRUST": "untrusted"}, {"NOXDEN_TRUST": "unknown"}):
+        assert settle_trust(env) == Settled({})
+
+
+def test_settling_twice_is_settling_once(github: Event) -> None:
+    fork = github("issue_comment", {})
+    for env in (github("push", {"repository": OURS}), {"CI": "1"}, jenkins(), fork):
+        settled = {**env, **settle_trust(env).variables}
+        assert settle_trust(settled).notice == ""
+        assert {**settled, **settle_trust(settled).variables} == settled
+        assert read_trigger(settled).trust.level == read_trust(env).level
+    # What was not known for one job may be known for another that it starts.
+    assert settle_trust({**fork, "NOXDEN_TRUST": "unknown"}).variables == {
+        "NOXDEN_TRUST": "untrusted"
+    }
+
+
+def test_a_misspelled_trust_stays_to_be_refused(github: Event) -> None:
+    env = {**github("push", {"repository": OURS}), "NOXDEN_TRUST": "Untrusted"}
+    assert settle_trust(env) == Settled({})
+    with pytest.raises(UsageError, match="is to be trusted or untrusted, got 'Untrusted'"):
+        refuse_untrusted_write({**env, **settle_trust(env).variables}, "publish")
+
+
+STRANGE = (
+    "a run for an untrusted trigger may not publish; do that in a run for a push or a schedule "
+    "on a branch of your own"
+)
+UNKNOWN = (
+    "nothing says whose code this run executes, so it may not publish; where only trusted code "
+    "runs, set NOXDEN_TRUST=trusted for the job"
+)
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({}, ""),
+        ({"CI": "false"}, ""),
+        ({"NOXDEN_TRUST": "trusted"}, ""),
+        ({"NOXDEN_TRUST": "untrusted"}, STRANGE),
+        ({"NOXDEN_TRUST": "unknown"}, UNKNOWN),
+        ({"CI": "true"}, UNKNOWN),
+        ({"CI": "true", "NOXDEN_TRUST": "trusted"}, ""),
+        ({"GITHUB_ACTIONS": "true"}, UNKNOWN),
+        ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push"}, ""),
+        ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "issue_comment"}, STRANGE),
+        (
+            {"GITHUB_ACTIONS": "1", "GITHUB_EVENT_NAME": "issue_comment", "NOXDEN_TRUST": "trusted"},
+            "",
+        ),
+        ({"GITLAB_CI": "true", "CI_PIPELINE_SOURCE": "external_pull_request_event"}, UNKNOWN),
+        ({"JENKINS_URL": "x"}, UNKNOWN),
+        ({"JENKINS_URL": "x", "BRANCH_NAME": "main"}, ""),
+        ({"JENKINS_URL": "x", "GERRIT_EVENT_TYPE": "patchset-created"}, STRANGE),
+    ],
+)  # fmt: skip
+def test_only_a_run_that_is_known_to_be_trusted_writes(env: dict[str, str], said: str) -> None:
+    settled = {**env, **settle_trust(env).variables}
+    if not said:
+        refuse_untrusted_write(settled, "publish")
+        return
+    with pytest.raises(SafetyError) as caught:
+        refuse_untrusted_write(settled, "publish")
+    assert str(caught.value) == said
+
+
+def test_on_a_ci_system_nothing_is_written_before_the_trust_is_settled() -> None:
+    with pytest.raises(SafetyError) as caught:
+        refuse_untrusted_write({"JENKINS_URL": "x", "BRANCH_NAME": "main"}, "publish")
+    assert str(caught.value) == UNKNOWN
+
+
+def test_a_run_about_which_nothing_is_known_keeps_its_den() -> None:
+    assert not is_untrusted({"NOXDEN_TRUST": "unknown"})
+    assert compute_den_directory({"NOXDEN_DIR": "/x/den", "NOXDEN_TRUST": "unknown"}) == Path(
+        "/x/den"
+    )
 
 
 def test_a_pull_request_about_which_nothing_can_be_learned_is_no_trusted_one(
@@ -422,5 +532,6 @@ def test_a_pull_request_about_which_nothing_can_be_learned_is_no_trusted_one(
         settle_trust(env)
     assert settle_trust({**env, "NOXDEN_TRUST": "trusted"}) == Settled({})
     # Where the name of the event says enough, the payload is not read.
-    assert settle_trust({**env, "GITHUB_EVENT_NAME": "push"}) == Settled({})
-    assert settle_trust({"GITHUB_ACTIONS": "true"}) == Settled({})
+    push = {**env, "GITHUB_EVENT_NAME": "push"}
+    assert settle_trust(push) == Settled({"NOXDEN_TRUST": "trusted"})
+    assert settle_trust({"GITHUB_ACTIONS": "true"}) == Settled({"NOXDEN_TRUST": "unknown"})

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,16 @@ from click.testing import CliRunner
 from noxden.cli import Caller
 from noxden.commands.wheels_verdict import verdict
 from noxden.den.layout import Den, open_den
-from noxden.den.wheels.records import Given, Run, _write, collect_runs, name_project, name_runner
+from noxden.den.wheels import records
+from noxden.den.wheels.records import (
+    Given,
+    Run,
+    _write,
+    collect_runs,
+    name_project,
+    name_runner,
+    record_run,
+)
 from noxden.den.wheels.store import artifact_path
 from noxden.den.wheels.variants import (
     AcceleratorWheel,
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from noxden.den.resolve import Resolution, Workplace
 
 MB = 10**6
 CUDA = (AcceleratorWheel("torch", "2.9.1", 900 * MB),)
@@ -167,6 +179,71 @@ def test_records_are_read_as_they_were_written_oldest_first(den: Den) -> None:
         _write(den, run)
 
     assert collect_runs(den) == runs[::-1]
+
+
+def write_records(den: Den, count: int) -> Path:
+    """``count`` files that are no records, a millisecond apart, and their folder."""
+    folder = den.root / "results" / "wheels"
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{1_700_000_000_000 + number}-a.json").write_text("")
+    return folder
+
+
+def test_only_the_newest_records_are_read(den: Den, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_records(den, 600)
+    read: list[str] = []
+    monkeypatch.setattr(records, "_read", lambda file: read.append(file.name))
+
+    collect_runs(den)
+    by_default = [*read]
+    read.clear()
+    collect_runs(den, 2)
+
+    assert by_default == [f"{1_700_000_000_100 + number}-a.json" for number in range(500)]
+    assert read == ["1700000000598-a.json", "1700000000599-a.json"]
+
+
+def test_the_newest_runs_are_told_oldest_first(den: Den) -> None:
+    for time in (3000.0, 1000.0, 2000.0):
+        _write(den, make_run(time=time))
+
+    assert [run.time for run in collect_runs(den, 2)] == [2000.0, 3000.0]
+
+
+def record(den: Den, at: Path) -> Run | None:
+    (at / "pyproject.toml").write_text('[project]\nname = "demo"\nversion = "1"\n')
+    (at / "uv.lock").write_text("version = 1\n")
+    place = SimpleNamespace(den=den, project=read_project(at), env={})
+    resolution = SimpleNamespace(artifacts=(), selection=None, closure_id="a" * 64)
+    return record_run(cast("Workplace", place), cast("Resolution", resolution), None)
+
+
+def test_a_new_record_takes_the_place_of_the_oldest(den: Den, tmp_path: Path) -> None:
+    folder = write_records(den, 2002)
+
+    assert record(den, tmp_path) is not None
+
+    names = sorted(path.name for path in folder.iterdir())
+    assert (len(names), names[0]) == (2000, "1700000000003-a.json")
+    assert [run.project for run in collect_runs(den)] == ["demo"]
+
+
+def test_old_records_that_cannot_be_removed_cost_no_new_one(
+    den: Den, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_records(den, 2000)
+    (folder / "1-directory.json").mkdir()
+
+    assert record(den, tmp_path) is not None
+    assert [run.project for run in collect_runs(den)] == ["demo"]
+
+    monkeypatch.setattr(records, "_write", refuse)
+    assert record(den, tmp_path) is None
+
+
+def refuse(*_: object) -> NoReturn:
+    raise OSError
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 2}', '{"schema": 1, "given": [7]}'])

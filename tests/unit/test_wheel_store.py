@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxden.den.layout import Den, open_den
+from noxden.den.locks import exclusive
 from noxden.den.wheels.check import check_artifacts, quarantine
 from noxden.den.wheels.closures import (
+    find_problem,
     list_closures,
     parse_closure,
     read_closure,
@@ -20,8 +22,15 @@ from noxden.den.wheels.closures import (
     write_closure,
 )
 from noxden.den.wheels.fetch import Progress, fetch
-from noxden.den.wheels.sources import AbsentError, SourceError, Stream
-from noxden.den.wheels.store import artifact_path, find_artifact
+from noxden.den.wheels.prune import apply_prune, plan_prune
+from noxden.den.wheels.sources import AbsentError, MismatchError, SourceError, Stream
+from noxden.den.wheels.store import (
+    artifact_lock,
+    artifact_path,
+    find_artifact,
+    receive,
+    using_store,
+)
 from noxden.errors import InfrastructureError, SafetyError
 from noxden.lock.selection import Artifact, Selection
 
@@ -304,6 +313,20 @@ def test_a_closure_is_noted_once_and_read_back(den: Den) -> None:
     assert read_closure(den, "0" * 64) is None
 
 
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"\xff\xfe", b"other"])
+def test_a_damaged_closure_is_told_and_written_anew(den: Den, damage: bytes) -> None:
+    selection, other = Selection((make_artifact("a"),), ()), Selection((make_artifact("b"),), ())
+    path = write_closure(den, selection)
+    text = path.read_bytes()
+    path.write_bytes(render_closure(other).encode() if damage == b"other" else damage)
+    with pytest.raises(SafetyError) as error:
+        read_closure(den, selection.closure_id)
+    assert find_problem(den, selection.closure_id) == str(error.value)
+    assert write_closure(den, selection) == path
+    assert path.read_bytes() == text
+    assert find_problem(den, selection.closure_id) == ""
+
+
 def test_a_manifest_of_something_else_is_refused(den: Den) -> None:
     one, other = Selection((make_artifact(),), ()), Selection((make_artifact("b"),), ())
     with pytest.raises(SafetyError, match=f"manifest of closure {other.closure_id} is that of"):
@@ -343,6 +366,108 @@ def test_a_damaged_artifact_is_found_and_taken_out_of_the_store(den: Den) -> Non
     found = hashlib.sha256(b"x").hexdigest()
     assert str(damage) == (f"b 1.0: {path} is to have sha256 {bad.content}, found {found}")
     target = quarantine(den, damage)
+    assert target is not None
     assert target.read_bytes() == b"x"
     assert target.parent == den.wheels / "quarantine"
     assert find_artifact(den, bad) is None
+
+
+def test_what_was_mended_meanwhile_stays_in_the_store(den: Den) -> None:
+    artifact = make_artifact("b", b"b")
+    fetch(den, [artifact], [Told(whole(b"b"))])
+    path = artifact_path(den, artifact.content, artifact.file)
+    path.chmod(0o644)
+    path.write_bytes(b"x")
+    (damage,) = check_artifacts(den, [artifact])
+    path.write_bytes(b"b")
+    assert quarantine(den, damage) is None
+    assert path.read_bytes() == b"b"
+    path.unlink()
+    assert quarantine(den, damage) is None
+
+
+def test_nothing_gets_a_name_that_is_not_its_hash(den: Den) -> None:
+    artifact = make_artifact()
+    with pytest.raises(MismatchError):
+        receive(den, artifact, lambda partial: partial.write(b"wrong"))
+    assert find_artifact(den, artifact) is None
+
+
+def test_one_content_under_two_names_is_kept_once_and_under_both(den: Den) -> None:
+    one = make_artifact()
+    other = one._replace(name="other", file="other-1.0.tar.gz")
+    fetch(den, [one], [Told(whole())])
+    assert fetch(den, [other], [Told(refuse(AbsentError("not asked")))]).missing == ()
+    first, second = find_artifact(den, one), find_artifact(den, other)
+    assert first is not None
+    assert second is not None
+    assert first.samefile(second)
+
+
+def test_a_name_with_other_content_beside_it_is_not_taken_for_good(den: Den) -> None:
+    one = make_artifact()
+    other = one._replace(name="other", file="other-1.0.tar.gz")
+    fetch(den, [one], [Told(whole())])
+    path = artifact_path(den, one.content, one.file)
+    path.chmod(0o644)
+    path.write_bytes(b"x" * len(CONTENT))
+    fetch(den, [other], [Told(whole())])
+    found = find_artifact(den, other)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("sha256", "file"), [("0" * 64, "../x"), ("0" * 64, ".."), ("../" * 5, "x"), ("0" * 64, "")]
+)
+def test_no_name_leads_out_of_the_store(den: Den, sha256: str, file: str) -> None:
+    with pytest.raises(SafetyError, match="is no name of a file in"):
+        artifact_path(den, sha256, file)
+
+
+def test_ctrl_c_does_not_wait_for_another_process_that_fetches_the_same(den: Den) -> None:
+    artifact = make_artifact()
+
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with exclusive(artifact_lock(den, artifact.content)), pytest.raises(KeyboardInterrupt):
+        fetch(den, [artifact], [Told(whole())], show=interrupt)
+    assert find_artifact(den, artifact) is None
+
+
+def test_nothing_is_pruned_while_the_store_is_used(den: Den) -> None:
+    fetch(den, [make_artifact()], [Told(whole())])
+    plan = plan_prune(den, now=4e9)
+    assert plan.artifacts
+    with using_store(den):
+        assert apply_prune(den, plan).notes == ("the store is in use; nothing was removed",)
+    assert find_artifact(den, make_artifact()) is not None
+    assert len(apply_prune(den, plan).removed) == 1
+
+
+def test_a_source_that_can_be_aborted_is_when_the_fetch_ends(den: Den) -> None:
+    come, over = threading.Event(), threading.Event()
+
+    class Silent(Told):
+        def abort(self) -> None:
+            over.set()
+
+    def blocks() -> Iterator[bytes]:
+        yield CONTENT[:10]
+        come.set()
+        assert over.wait(60)
+        message = "aborted"
+        raise SourceError(message, again=True)
+
+    def interrupt(_: Progress) -> None:
+        assert come.wait(60)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(
+            den,
+            [make_artifact()],
+            [Silent(lambda _: Stream(0, None, blocks()))],
+            show=interrupt,
+        )

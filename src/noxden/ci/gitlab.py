@@ -86,7 +86,7 @@ def read_trust(env: Mapping[str, str]) -> Trust:
 
 def _find_event(name: str, env: Mapping[str, str]) -> Event:
     # A child pipeline of a merge request has another source and the same merge request.
-    if env.get("CI_MERGE_REQUEST_IID"):
+    if env.get("CI_MERGE_REQUEST_IID") or env.get("CI_EXTERNAL_PULL_REQUEST_IID"):
         return "pull-request"
     if env.get("CI_COMMIT_TAG") and name == "push":
         return "tag"

@@ -23,6 +23,10 @@ _CAUSES: dict[str, Event] = {
 }
 _OTHER_PULL_REQUESTS = ("ghprbPullId", "gitlabMergeRequestIid")
 """Set by plugins that build pull requests without saying whether they come from a fork."""
+_GERRIT_CHANGES = ("GERRIT_CHANGE_ID", "GERRIT_CHANGE_NUMBER", "GERRIT_PATCHSET_NUMBER")
+_GERRIT_EVENT = "GERRIT_EVENT_TYPE"
+_GERRIT_SUBMITTED = ("change-merged", "ref-updated")
+"""Events after which the code is on a branch; all others of a change are before its review."""
 
 
 def read_trigger(env: Mapping[str, str], inputs: Sequence[str], system: str) -> Trigger:
@@ -54,7 +58,12 @@ def read_trigger(env: Mapping[str, str], inputs: Sequence[str], system: str) -> 
 
 
 def read_trust(env: Mapping[str, str]) -> Trust:
-    """Whose code runs: ``CHANGE_FORK`` is the name of the fork, if it is one."""
+    """Whose code runs: ``CHANGE_FORK`` is the name of the fork, if it is one.
+
+    Only a multibranch project says that a build is for a branch; of any other it is not known.
+    """
+    if variable := _find_patchset(env):
+        return Trust("untrusted", "patchset of Gerrit, which anybody may upload", variable)
     fork = env.get("CHANGE_FORK")
     if fork:
         return Trust("untrusted", f"pull request from the fork {fork}", "CHANGE_FORK")
@@ -64,11 +73,23 @@ def read_trust(env: Mapping[str, str]) -> Trust:
         if env.get(variable):
             why = "pull request that does not say whether it is from a fork"
             return Trust("untrusted", why, variable)
-    return Trust("trusted", "build of the repository itself", "CHANGE_ID")
+    if env.get("BRANCH_NAME"):
+        return Trust("trusted", "build of the repository itself", "BRANCH_NAME")
+    return Trust("unknown", "build that does not say what it is for", "BRANCH_NAME")
+
+
+def _find_patchset(env: Mapping[str, str]) -> str:
+    """The variable that tells of a patchset of Gerrit; empty where none does."""
+    event = env.get(_GERRIT_EVENT, "")
+    if event in _GERRIT_SUBMITTED:
+        return ""
+    return next((name for name in (_GERRIT_EVENT, *_GERRIT_CHANGES) if env.get(name)), "")
 
 
 def _find_event(env: Mapping[str, str]) -> tuple[Event, str, str]:
     """The event, Jenkins' name for it, and the variable that says so."""
+    if variable := _find_patchset(env):
+        return "pull-request", env.get(_GERRIT_EVENT, ""), variable
     for variable in ("CHANGE_ID", *_OTHER_PULL_REQUESTS):
         if env.get(variable):
             return "pull-request", "", variable

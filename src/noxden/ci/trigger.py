@@ -105,12 +105,16 @@ def _load(system: str) -> _System | None:
 def _apply_variable(trust: Trust, env: Mapping[str, str]) -> Trust:
     """``trust`` after ``NOXDEN_TRUST``, which fills a gap of the facts but makes no fork trusted.
 
+    The entry points put into the variable what facts say; those stay the source then.
+
     Raises:
-        UsageError: it is neither ``trusted`` nor ``untrusted``.
+        UsageError: as :func:`~noxden._switches.is_untrusted`.
     """
     untrusted = is_untrusted(env)
-    if "NOXDEN_TRUST" not in env or trust.level == "untrusted":
+    if trust.level == "untrusted":
         return trust
     if untrusted:
         return Trust("untrusted", "run that NOXDEN_TRUST calls untrusted", "NOXDEN_TRUST")
-    return trust._replace(level="trusted", source="NOXDEN_TRUST")
+    if trust.level == "unknown" and env.get("NOXDEN_TRUST") == "trusted":
+        return trust._replace(level="trusted", source="NOXDEN_TRUST")
+    return trust

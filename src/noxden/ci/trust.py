@@ -1,9 +1,10 @@
-"""Which den a run may use, by what started it: settled once, before a den is looked for."""
+"""What a run may use and write, by what started it: settled once, before a den is looked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden._switches import is_ci
 from noxden.ci.trigger import read_trust
 from noxden.errors import UsageError
 
@@ -16,7 +17,7 @@ _VARIABLE = "NOXDEN_TRUST"
 
 
 class Settled(NamedTuple):
-    """What a trigger means for the den of a run."""
+    """What a trigger means for a run."""
 
     variables: Mapping[str, str]
     """To be set for this process and all it starts."""
@@ -25,12 +26,18 @@ class Settled(NamedTuple):
 
 
 def settle_trust(env: Mapping[str, str]) -> Settled:
-    """Send a run for strangers to a den of its own, unless ``NOXDEN_TRUST`` says something.
+    """Put the trust of a run on a CI system into ``NOXDEN_TRUST``, where that says nothing yet.
+
+    A run for strangers gets a den of its own by it, and one about which nothing is known, whose
+    trust is ``unknown``, writes to nothing outside of the den. ``NOXDEN_TRUST=unknown`` counts as
+    not set. On a machine without a CI system there is nothing to set.
 
     Raises:
         UsageError: ``NOXDEN_TRUST`` is not set, and nothing can be learned about a pull request.
     """
-    said = env.get(_VARIABLE)
+    if not is_ci(env):
+        return Settled({})
+    said = None if env.get(_VARIABLE) == "unknown" else env.get(_VARIABLE)
     if said == "untrusted":
         return Settled({})
     try:
@@ -39,8 +46,9 @@ def settle_trust(env: Mapping[str, str]) -> Settled:
         if said is None:
             raise
         return Settled({})
-    if trust.level != "untrusted":
-        return Settled({})
+    strange = trust.level == "untrusted"
     if said is None:
-        return Settled({_VARIABLE: "untrusted"}, f"{trust.why}: uses the den of untrusted runs")
-    return Settled({}, f"{trust.why}: uses the trusted den all the same, {_VARIABLE} says so")
+        notice = f"{trust.why}: uses the den of untrusted runs" if strange else ""
+        return Settled({_VARIABLE: trust.level}, notice)
+    why = f"{trust.why}: uses the trusted den all the same, {_VARIABLE} says so"
+    return Settled({}, why if strange else "")

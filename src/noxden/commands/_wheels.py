@@ -25,6 +25,7 @@ __all__ = [
     "choose_wheels",
     "compute_keys",
     "make_bundle",
+    "refuse_several",
     "render_bundle",
     "render_keys",
 ]
@@ -87,6 +88,21 @@ def _name_selection(request: Request) -> str:
     return ".".join(sorted(set(names)))
 
 
+def refuse_several(chosen: Sequence[Chosen]) -> None:
+    """Refuse what has more than one key: a second ``key=`` would replace the first.
+
+    Raises:
+        UsageError: there are several, with what to name.
+    """
+    if len(chosen) > 1:
+        names = [one.session for one in chosen]
+        message = (
+            f"{', '.join(names)} have a key each; name one of them by --session, or take them all "
+            f"by --json"
+        )
+        raise UsageError(message)
+
+
 def compute_keys(caller: Caller, chosen: Sequence[Chosen]) -> list[dict[str, str]]:
     """The cache key, its prefix and the bundle's path for each selection."""
     from noxden.den.resolve import resolve
@@ -115,21 +131,22 @@ def compute_keys(caller: Caller, chosen: Sequence[Chosen]) -> list[dict[str, str
 
 
 def render_keys(rows: Sequence[dict[str, str]]) -> Iterator[str]:
-    """Lines of ``name=value``; with several keys the session stands before each."""
+    """Lines of ``name=value``, as files take them in which CI systems read outputs."""
     for row in rows:
-        before = f"{row['session']} " if len(rows) > 1 else ""
         for field in ("key", "prefix", "path"):
-            yield f"{before}{field}={row[field]}"
+            yield f"{field}={row[field]}"
 
 
 def make_bundle(caller: Caller, chosen: Sequence[Chosen], folder: str | None) -> Bundled:
     """Fill the store with what is ``chosen``, and make a bundle of it.
 
     Raises:
-        NoxdenError: a wheel cannot be had, or the folder may not be written.
+        NoxdenError: a wheel cannot be had, one in the store is not what its name says, or the
+            folder may not be written.
     """
     from noxden.den.resolve import resolve
     from noxden.den.supply import Supply
+    from noxden.den.wheels.built import find_built
     from noxden.den.wheels.bundle import find_bundle, refuse_foreign, write_bundle
     from noxden.den.wheels.fill import fill_store, refuse_missing
     from noxden.lock.selection import Selection
@@ -138,7 +155,8 @@ def make_bundle(caller: Caller, chosen: Sequence[Chosen], folder: str | None) ->
     place = _open(caller)
     target = caller.cwd / folder if folder else find_bundle(place)
     refuse_foreign(target)
-    selections = []
+    selections: list[Selection] = []
+    built: dict[str, None] = {}
     for one in chosen:
         resolution = resolve(place, one.request, complete=True)
         with show_progress(_warn) as show:
@@ -148,13 +166,22 @@ def make_bundle(caller: Caller, chosen: Sequence[Chosen], folder: str | None) ->
             _warn(warning)
         refuse_missing(place, fetched)
         selections.append(Selection(resolution.artifacts, ()))
-    return write_bundle(place.den, selections, target)
+        names = find_built(place, resolution)
+        built |= {
+            f"{a.name} {a.version or ''}".strip(): None
+            for a in resolution.artifacts
+            if a.name in names
+        }
+    return write_bundle(place.den, selections, target)._replace(built=tuple(built))
 
 
 def render_bundle(done: Bundled) -> Iterator[str]:
     """What came and went, and what the bundle holds now."""
     yield from (f"+ {name}" for name in done.added)
     yield from (f"- {name}" for name in done.removed)
+    if done.built:
+        names = ", ".join(done.built)
+        yield f"not in it, as only the lock's files are: the wheels built here of {names}"
     yield f"{done.folder}: {done.artifacts} wheels, {render_size(done.size)}"
 
 

@@ -12,11 +12,12 @@ from noxden.commands._wheels import (
     choose_wheels,
     compute_keys,
     make_bundle,
+    refuse_several,
     render_bundle,
     render_keys,
 )
 from noxden.commands.wheels_verdict import verdict
-from noxden.errors import SafetyError
+from noxden.errors import InfrastructureError, SafetyError
 from noxden.render import print_json, print_lines, progress
 
 if TYPE_CHECKING:
@@ -67,23 +68,25 @@ def list_closures(caller: Caller, *, json: bool) -> None:
 @as_json
 @click.pass_obj
 def verify(caller: Caller, *, json: bool) -> int:
-    """Hash every wheel that a closure of the store names, and compare.
+    """Hash every wheel that a closure of the store names, and what was built, and compare.
 
-    Exit code 4: one is not what its name says. nox -s wheelhouse -- verify --repair fetches
-    again what a project needs.
+    Exit code 4: one is not what its name says. Exit code 3: a closure has one that the store
+    lacks. nox -s wheelhouse -- verify --repair fetches both again, for the groups it names.
     """
     from noxden.den.layout import open_den
-    from noxden.den.wheels.audit import audit_artifacts, collect_stored
+    from noxden.den.wheels.audit import audit_store
     from noxden.render_wheels import audit_to_json, render_audit
 
     den = open_den(caller.env)
-    artifacts, problems = collect_stored(den)
-    audit = audit_artifacts(den, artifacts, progress, problems)
+    audit = audit_store(den, progress)
     if json:
         print_json(audit_to_json(audit))
     else:
-        print_lines([*audit.lines, render_audit(audit)])
-    return SafetyError.exit_code if audit.lines else 0
+        absent = [f"{one.file} is not in the store" for one in audit.absent]
+        print_lines([*audit.lines, *absent, render_audit(audit)])
+    if audit.lines:
+        return SafetyError.exit_code
+    return InfrastructureError.exit_code if audit.absent else 0
 
 
 @command.command(
@@ -106,16 +109,17 @@ def key(  # noqa: PLR0913 - an option each
 ) -> None:
     """Print the key under which a CI cache saves a bundle, a prefix for older ones, and its path.
 
-    The lines key=..., prefix=... and path=... are what $GITHUB_OUTPUT takes. With several
-    Pythons each line begins with the session's full name. JSON is a list of {"session",
-    "python", "key", "prefix", "closure", "path"}.
+    The lines key=..., prefix=... and path=... are what $GITHUB_OUTPUT takes, so they are for
+    one Python: a session that has several is refused (2). JSON takes them all: it is a list of
+    {"session", "python", "key", "prefix", "closure", "path"}.
     """
     request = make_request(groups, only_groups, extras, packages, python)
-    keys = compute_keys(caller, choose_wheels(caller, session, request))
+    chosen = choose_wheels(caller, session, request)
     if json:
-        print_json(keys)
+        print_json(compute_keys(caller, chosen))
     else:
-        print_lines(render_keys(keys))
+        refuse_several(chosen)
+        print_lines(render_keys(compute_keys(caller, chosen)))
 
 
 @command.command(

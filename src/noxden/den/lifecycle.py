@@ -43,6 +43,7 @@ def publish(
     is_whole: Callable[[Path], bool],
     build: Callable[[Path], None],
     on_wait: Callable[[], None] | None = None,
+    is_over: Callable[[], bool] | None = None,
 ) -> bool:
     """Make sure that ``entry`` exists and is whole; tell whether this call built it.
 
@@ -53,7 +54,7 @@ def publish(
     there but not whole is replaced as the head of this module says.
 
     ``build`` gets the sibling and must leave it as the entry is to be, checked and with its
-    own files synced.
+    own files synced. ``is_over`` ends the waiting for the lock.
 
     Raises:
         InfrastructureError: the entry cannot be written (no space, read-only den).
@@ -63,7 +64,7 @@ def publish(
     # People delete folders of a cache.
     for folder in (lock.parent, entry.parent):
         folder.mkdir(exist_ok=True)
-    with exclusive(lock, on_wait=on_wait):
+    with exclusive(lock, on_wait=on_wait, is_over=is_over):
         if is_whole(entry):
             return False
         try:

@@ -22,11 +22,18 @@ __all__ = ["exclusive", "hold_use", "in_turn", "try_exclusive"]
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def exclusive(
+    path: Path,
+    *,
+    on_wait: Callable[[], None] | None = None,
+    is_over: Callable[[], bool] | None = None,
+) -> Iterator[None]:
     """Hold ``path`` exclusively; call ``on_wait`` once if somebody else holds it now.
 
+    ``is_over`` is asked while waiting; where it says so, nobody waits any longer.
+
     Raises:
-        InfrastructureError: the lock file cannot be opened.
+        InfrastructureError: the lock file cannot be opened, or ``is_over`` ended the waiting.
     """
     from filelock import FileLock, Timeout
 
@@ -37,7 +44,10 @@ def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Itera
         except Timeout:
             if on_wait is not None:
                 on_wait()
-            lock.acquire(poll_interval=0.02)
+            lock.acquire(poll_interval=0.02, cancel_check=is_over)
+    except Timeout as error:
+        message = f"somebody else holds {path}, and this run is being ended"
+        raise InfrastructureError(message) from error
     except OSError as error:
         message = f"cannot lock {path}: {error.strerror}; is the den writable?"
         raise InfrastructureError(message) from error

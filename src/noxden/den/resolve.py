@@ -213,14 +213,15 @@ def _refuse_large_files(project: Project, selection: Selection) -> None:
 def _refuse_unlocked(project: Project, selection: Selection) -> None:
     """Refuse artifacts whose hash uv.lock does not have.
 
-    Where a hash is missing, uv's export takes one from the network: of whatever is there now.
+    Where a hash is missing, uv's export takes one from the network: of whatever is there now. For
+    wheels in a folder of this machine uv.lock has none, and what is there is what is meant.
 
     Raises:
         UsageError: there is one.
     """
     lock = project.read("uv.lock")
     for artifact in selection.artifacts:
-        if artifact.kind != "vcs" and artifact.content.encode() not in lock:
+        if artifact.url.startswith("http") and artifact.content.encode() not in lock:
             message = (
                 f"{project.root / 'uv.lock'} has no hash for {artifact.file}, so nothing says "
                 f"which file is the right one; run: uv lock --refresh-package {artifact.name}"

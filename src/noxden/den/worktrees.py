@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from noxden.den.bases import read_document, site_packages
 from noxden.tools.complaints import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from noxden.den.resolve import Resolution, Workplace
     from noxden.lock.request import Request
@@ -156,15 +157,15 @@ class WorktreeEnvironment(NamedTuple):
         shutil.rmtree(self.location, ignore_errors=True)
         selected = read_document(self.base).get("selection", ())
         left_out = [word for package in selected for word in _leave_out(package["name"])]
-        with explained(f"install the project into {self.location}"):
+        with (
+            _holding_tools(place, resolution) as tools,
+            explained(f"install the project into {self.location}"),
+        ):
             place.uv(
                 "sync", "--quiet", "--frozen", "--python", resolution.interpreter.executable,
                 *request.selectors, *refresh_words(resolution), *left_out,
                 cwd=place.project.directory,
-                extra_env={
-                    "UV_PROJECT_ENVIRONMENT": str(self.location),
-                    **_offline_tools(place, resolution),
-                },
+                extra_env={"UV_PROJECT_ENVIRONMENT": str(self.location), **tools},
             )  # fmt: skip
 
     def _make_venv(self, place: Workplace, resolution: Resolution) -> None:
@@ -179,13 +180,16 @@ class WorktreeEnvironment(NamedTuple):
         self, place: Workplace, resolution: Resolution, isolation: Sequence[str]
     ) -> None:
         if install := _install_words(resolution):
-            with explained(f"install the project into {self.location}"):
+            with (
+                _holding_tools(place, resolution) as tools,
+                explained(f"install the project into {self.location}"),
+            ):
                 place.uv(
                     "pip", "install", "--quiet", "--no-deps", *isolation, "--no-require-hashes",
                     "--python-version", resolution.interpreter.version,
                     "--python", self.location / "bin" / "python",
                     *refresh_words(resolution), *install, cwd=place.project.root,
-                    extra_env=_offline_tools(place, resolution),
+                    extra_env=tools,
                 )  # fmt: skip
 
     def _stand_on_base(self) -> list[str]:
@@ -257,13 +261,16 @@ def refresh_words(resolution: Resolution) -> list[str]:
     ]
 
 
-def _offline_tools(place: Workplace, resolution: Resolution) -> dict[str, str]:
+@contextlib.contextmanager
+def _holding_tools(place: Workplace, resolution: Resolution) -> Iterator[dict[str, str]]:
     """Variables by which uv finds offline what builds the packages of the checkout."""
     if not is_on(place.env, "NOXDEN_OFFLINE"):
-        return {}
-    from noxden.den.wheels.backends import find_links
+        yield {}
+        return
+    from noxden.den.wheels.backends import holding_tools
 
-    return find_links(place, resolution)
+    with holding_tools(place, resolution) as variables:
+        yield variables
 
 
 def _leave_out(name: str) -> tuple[str, str]:

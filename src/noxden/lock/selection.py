@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"[^./\\][^/\\]{0,254}")
+"""A name for one file: no path, not hidden, as long as file systems allow."""
 
 
 class Artifact(NamedTuple):
@@ -70,6 +72,14 @@ class Artifact(NamedTuple):
     def is_built(self) -> bool:
         """Whether installing it runs a build backend."""
         return not self.file.endswith(".whl")
+
+    @property
+    def url(self) -> str:
+        """Where it is downloaded from; empty for a file of this machine, and for ``vcs``."""
+        for key in ("archive", "sdist", "wheels"):
+            if source := self.entry.get(key):
+                return str((source[0] if key == "wheels" else source).get("url", ""))
+        return ""
 
     @property
     def canonical(self) -> dict[str, str]:
@@ -160,8 +170,40 @@ def select(text: str, interpreter: Interpreter, *, from_source: Collection[str] 
             sha256 = source.hashes.get("sha256", "")
             local.append(LocalSource(package.name, source.path, editable=False, sha256=sha256))
         else:
-            artifacts.append(_describe(package, source))
+            artifacts.append(_accept(_describe(package, source)))
     return Selection(tuple(sorted(artifacts)), tuple(sorted(local)))
+
+
+def _accept(artifact: Artifact) -> Artifact:
+    """``artifact``, whose hash and file name may become names in the den.
+
+    Raises:
+        UsageError: uv.lock names it so that it would lie elsewhere.
+    """
+    try:
+        _refuse_odd(artifact)
+    except ValueError as error:
+        message = (
+            f"uv.lock names {artifact.name} oddly ({error}), and a file of such a name is not "
+            f"taken; use a URL that ends in a plain file name"
+        )
+        raise UsageError(message) from error
+    return artifact
+
+
+def _refuse_odd(artifact: Artifact) -> None:
+    """Refuse a hash that is none, and a file name that is a path or cannot be shown.
+
+    Raises:
+        ValueError: with the name.
+    """
+    if artifact.kind == "vcs":
+        return
+    if not _SHA256.fullmatch(artifact.content):
+        raise ValueError(artifact.content)
+    file = artifact.file
+    if not _FILE.fullmatch(file) or not file.isprintable():
+        raise ValueError(file)
 
 
 def _choose(
@@ -257,13 +299,11 @@ def read_artifact(entry: Mapping[str, Any]) -> Artifact:
     source = entry["wheels"][0] if key == "wheels" else entry[key]
     file = _file_name(str(source.get("url") or source["path"]))
     sha256 = str(source["hashes"]["sha256"])
-    if not _SHA256.fullmatch(sha256):
-        raise ValueError(sha256)
-    if file.startswith(".") or "/" in file or not file.isprintable() or not file:
-        raise ValueError(file)
     size, folder = source.get("size"), str(source.get("subdirectory", ""))
     kind = "wheel" if key == "wheels" else key
-    return Artifact(name, version, kind, file, sha256, folder, size, entry)
+    artifact = Artifact(name, version, kind, file, sha256, folder, size, entry)
+    _refuse_odd(artifact)
+    return artifact
 
 
 def _without_none(**fields: object) -> dict[str, Any]:

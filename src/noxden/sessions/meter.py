@@ -41,13 +41,24 @@ def show_progress(log: Callable[[str], None]) -> Iterator[Callable[[Progress], N
 
 
 def render_progress(progress: Progress) -> str:
-    """``3 of 25 wheels, 1.2 of 2.9 GB, 85.0 MB/s, 20 s left``."""
-    rate = progress.moved / progress.seconds if progress.seconds else 0.0
-    left = (progress.total - progress.moved) / rate if rate else 0.0
-    return (
-        f"{progress.done} of {progress.artifacts} wheels, {render_size(progress.moved)} of "
-        f"{render_size(progress.total)}, {render_size(int(rate))}/s, {left:.0f} s left"
-    )
+    """``3 of 25 wheels, 1.2 GB of 2.9 GB, 85.0 MB/s, 20 s left``, as far as it is known.
+
+    Sizes are, once a source or the lock has told one; rate and time, once something moves.
+    """
+    moved, total = _bound(progress)
+    parts = [f"{progress.done} of {progress.artifacts} wheels"]
+    if total:
+        parts.append(f"{render_size(moved)} of {render_size(total)}")
+    if moved and progress.seconds > 0:
+        rate = moved / progress.seconds
+        parts += [f"{render_size(int(rate))}/s", f"{(total - moved) / rate:.0f} s left"]
+    return ", ".join(parts)
+
+
+def _bound(progress: Progress) -> tuple[int, int]:
+    """Bytes moved and in all: not negative, and where more came than was known of, that is all."""
+    moved = max(progress.moved, 0)
+    return moved, max(progress.total, moved)
 
 
 @contextlib.contextmanager
@@ -73,8 +84,9 @@ def _show_bar() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("wheels", total=None, done=0, artifacts=0)
 
         def show(progress: Progress) -> None:
+            moved, total = _bound(progress)
             bar.update(
-                task, completed=progress.moved, total=progress.total or None,
+                task, completed=moved, total=total or None,
                 done=progress.done, artifacts=progress.artifacts,
             )  # fmt: skip
 

@@ -109,6 +109,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--offline", action="store_true", help="never ask an index")
     add("--flat", action="store_true", help="export: no folders in DIR, as in a release")
     add("--all", action="store_true", help="verify: all closures of the store")
+    add("--replace", action="store_true", help="push: send everything, whatever is there")
     add("--repair", action="store_true", help="verify: fetch again what is wrong")
     add("--dry-run", action="store_true", help="prune: show what would go, remove nothing")
     add("--json", action="store_true", help="print JSON for scripts")

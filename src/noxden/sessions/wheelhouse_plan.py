@@ -25,6 +25,7 @@ _ONLY = {
     "dry_run": "prune",
     "folder": "export",
     "flat": "export",
+    "replace": "push",
 }
 """Options that mean something to one action, and that action."""
 

@@ -46,7 +46,9 @@ def run_wheelhouse(settings: WheelhouseSettings, run: Run) -> tuple[StepResult, 
     """
     manifest = (run.project / "pyproject.toml").read_bytes()
     order = plan_order(settings, run.options, run.rest, manifest)
-    env = {**os.environ, **collect_variables(run)}
+    # uv too would ask the net: for a package that the lock has by its URL, while it exports.
+    alone = {"NOXDEN_OFFLINE": "1"} if order.action == "pull" else {}
+    env = {**os.environ, **collect_variables(run), **alone}
     place = open_workplace(Path.cwd(), env, find_config(Path.cwd(), env).den)
     outcomes: list[Outcome] = []
     steps: list[StepResult] = []

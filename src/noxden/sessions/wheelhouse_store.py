@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from noxden.den.supply import Supply
-from noxden.den.wheels.audit import audit_artifacts, collect_stored, refuse_damaged
-from noxden.den.wheels.fill import mend_store
+from noxden.den.wheels.audit import audit_selection, audit_store, refuse_absent, refuse_damaged
+from noxden.den.wheels.closures import find_problem
+from noxden.den.wheels.fill import mend_store, refuse_missing
 from noxden.den.wheels.listing import collect_closures
 from noxden.den.wheels.prune import apply_prune, plan_prune
 from noxden.den.wheels.targets import resolve_wheels
@@ -26,10 +27,11 @@ __all__ = ["list_store", "prune_store", "verify_store"]
 
 
 def verify_store(task: Task) -> Iterator[Outcome]:
-    """Hash what the store has of the selections, or of all closures; fetch again what is wrong.
+    """Hash what the store has of the selections, or all of it; fetch what is wrong or missing.
 
     Raises:
         SafetyError: something is wrong, and was not to be repaired or cannot be.
+        InfrastructureError: something is missing, and was not to be repaired or cannot be.
         UsageError: all closures are to be repaired.
     """
     options = task.run.options
@@ -41,31 +43,46 @@ def verify_store(task: Task) -> Iterator[Outcome]:
 
 def _verify(task: Task) -> Iterator[Outcome]:
     if task.run.options.all:
-        artifacts, problems = collect_stored(task.place.den)
-        audits = [("", audit_artifacts(task.place.den, artifacts, progress, problems))]
+        audits = [("", audit_store(task.place.den, progress))]
     else:
         audits = [
-            (wanted.label, audit_artifacts(task.place.den, resolution.artifacts, progress))
+            (wanted.label, audit_selection(task.place, resolution, progress))
             for wanted in task.order.wanted
             for resolution in [resolve_wheels(task.place, wanted.request, wanted.platform)]
         ]
     for label, audit in audits:
         data = audit_to_json(audit)
-        yield Outcome(label, render_audit(audit), data, "failed" if audit.lines else "passed")
+        failed = audit.lines or audit.absent
+        yield Outcome(label, render_audit(audit), data, "failed" if failed else "passed")
+    run = f"nox -s {task.run.session.name} --"
     for _, audit in audits:
-        refuse_damaged(audit, f"nox -s {task.run.session.name} -- verify --repair fetches it again")
+        refuse_damaged(audit, f"{run} verify --repair fetches it again")
+    for _, audit in audits:
+        refuse_absent(audit, f"{run} fetch brings it, for the same groups")
 
 
 def _repair(task: Task) -> Iterator[Outcome]:
     for wanted in task.order.wanted:
         resolution = resolve_wheels(task.place, wanted.request, wanted.platform)
+        problem = find_problem(task.place.den, resolution.closure_id)
         with show_progress(task.run.session.log) as show:
             supply = Supply(from_index=True, need=wanted.need, show=show)
             mended = mend_store(task.place, resolution, supply)
+        mended += [f"{problem}; it is written anew"] if problem else []
         for line in mended:
             task.run.session.warn(line)
-        detail = f"{len(mended)} of {len(resolution.artifacts)} wheels were wrong and fetched again"
-        yield Outcome(wanted.label, detail, {"closure": resolution.closure_id, "mended": mended})
+        fetched = task.fill(wanted, resolution)
+        number = sum(one.artifacts for one in fetched.transfers)
+        wrong = f"{len(mended) - bool(problem)} of {len(resolution.artifacts)}"
+        parts = [
+            f"{wrong} wheels were wrong and fetched again",
+            f"{number} were missing and fetched" if number else "",
+            "the manifest of the closure was wrong and is written anew" if problem else "",
+        ]
+        data = {"closure": resolution.closure_id, "mended": mended, "fetched": number}
+        status = "failed" if fetched.missing else "passed"
+        yield Outcome(wanted.label, "; ".join(filter(None, parts)), data, status)
+        refuse_missing(task.place, fetched)
 
 
 def list_store(task: Task) -> Iterator[Outcome]:

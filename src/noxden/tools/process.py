@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "ProgramError", "check", "run"]
+__all__ = ["Completed", "ProgramError", "check", "hide_users", "run"]
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 40
 """Words of a command that the log shows."""
+_USER = re.compile(r"://[^/\s]*@")
+"""The user of a URL, mostly with a password or a token."""
 
 
 class Completed(NamedTuple):
@@ -31,15 +34,33 @@ class Completed(NamedTuple):
 
 
 class ProgramError(InfrastructureError):
-    """A program ended with a code that its caller did not expect."""
+    """A program ended with a code that its caller did not expect.
+
+    What it tells of the program, :attr:`completed` too, is without the users of URLs.
+    """
 
     def __init__(self, completed: Completed) -> None:
+        completed = Completed(
+            tuple(hide_users(word) for word in completed.args),
+            completed.returncode,
+            hide_users(completed.stdout),
+            hide_users(completed.stderr),
+        )
         said = "\n".join(part.strip() for part in (completed.stdout, completed.stderr) if part)
         super().__init__(
             f"`{shlex.join(completed.args)}` ended with code {completed.returncode}"
             + (f":\n{said}" if said else " and said nothing")
         )
         self.completed = completed
+
+
+def hide_users(text: str) -> str:
+    """``text`` with ``***`` in place of the user and the password of each URL.
+
+    >>> hide_users("cannot reach https://me:secret@packages.example/simple")
+    'cannot reach https://***@packages.example/simple'
+    """
+    return _USER.sub("://***@", text)
 
 
 def run(
@@ -57,7 +78,7 @@ def run(
         ProgramError: its exit code is not in ``expect``; with ``None`` every code is expected.
     """
     words = tuple(str(arg) for arg in args)
-    logger.debug("%s", shlex.join(words[:_SHOWN]))
+    logger.debug("%s", shlex.join(map(hide_users, words[:_SHOWN])))
     try:
         ended = subprocess.run(
             words,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from noxden.tools.http import Answer, HttpError, explain, read_retry_after
+from noxden.tools.http import Answer, HttpError, explain_failure, read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,11 +96,12 @@ def _ask(
             verify=session.verify,
             allow_redirects=method == "HEAD",
         ) as response:
-            if response.ok:
+            # What is written is not sent on to another place, so a redirect is a refusal.
+            if response.ok and not response.is_redirect:
                 return response
             after = read_retry_after(response.headers.get("Retry-After", ""), time.time())
             status = response.status_code
             reason = f"{host} answers {status} {response.reason}".rstrip()
             raise HttpError(Answer(status, reason, status in _TRY_AGAIN, after))
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise HttpError(Answer(0, explain(error, host), again=True)) from error
+        raise HttpError(explain_failure(error, host)) from error

@@ -2,26 +2,32 @@
 
 uv builds these packages in isolation whenever they are installed, and takes what that needs from
 the index. What it took is pinned here, by files in the wheel store: ``built/requires/<id>.toml``
-names them, and the folder ``built/requires/<id>/`` holds links to them, for uv to find.
+names them, and a folder ``built/requires/<id>/<hash of the pins>/`` holds them for uv to find. uv
+checks no hashes there, so the folder is hashed whenever uv is to read it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 import tomli
 import tomli_w
 
+from noxden.den.lifecycle import publish
 from noxden.den.wheels.build import read_backend
+from noxden.den.wheels.damage import refuse_damaged
 from noxden.den.wheels.manifests import find_wheels, write_note
 from noxden.den.wheels.recipe import collect_conditions, plan_build
-from noxden.den.wheels.store import artifact_path, find_artifact
+from noxden.den.wheels.store import artifact_path, find_artifact, hash_file, using_store
 from noxden.errors import NoxdenError
-from noxden.lock.selection import Artifact, read_selection
+from noxden.lock.selection import Artifact, canonical_json, read_selection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from noxden.den.layout import Den
@@ -32,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckoutBuild",
     "find_checkout_requires",
-    "find_links",
     "find_requires",
+    "holding_tools",
     "keep_requires",
     "parse_requires",
     "plan_checkout",
@@ -125,14 +131,24 @@ def find_checkout_requires(place: Workplace, resolution: Resolution) -> dict[str
     }
 
 
-def find_links(place: Workplace, resolution: Resolution) -> dict[str, str]:
-    """Variables by which uv finds offline what builds the packages of the checkout."""
+@contextlib.contextmanager
+def holding_tools(place: Workplace, resolution: Resolution) -> Iterator[dict[str, str]]:
+    """Variables by which uv finds offline what builds the packages of the checkout.
+
+    While the block runs, none of it is pruned.
+
+    Raises:
+        SafetyError: a file is another than its hash names; it left the store.
+        InfrastructureError: the den cannot be written.
+    """
     folders = [place.env["UV_FIND_LINKS"]] if place.env.get("UV_FIND_LINKS") else []
-    for build in plan_checkout(place, resolution):
-        requires = find_requires(place.den, build)
-        if requires is not None:
-            folders.append(str(_link(place.den, build, requires)))
-    return {"UV_FIND_LINKS": ",".join(folders)} if folders else {}
+    with using_store(place.den):
+        for build in plan_checkout(place, resolution):
+            requires = find_requires(place.den, build)
+            wheels = requires and _find_wheels(place.den, build, requires)
+            if wheels and (folder := _lay_out_tools(place.den, build, wheels)) is not None:
+                folders.append(str(folder))
+        yield {"UV_FIND_LINKS": ",".join(folders)} if folders else {}
 
 
 def _find_wheels(den: Den, build: CheckoutBuild, requires: Selection) -> list[Artifact] | None:
@@ -142,13 +158,44 @@ def _find_wheels(den: Den, build: CheckoutBuild, requires: Selection) -> list[Ar
     return wheels if whole else None
 
 
-def _link(den: Den, build: CheckoutBuild, requires: Selection) -> Path:
-    """A folder with links to the wheels of ``requires``."""
-    folder = (den.root / build.path).with_suffix("")
-    with contextlib.suppress(OSError):  # in a den that cannot be written, they are there or not
-        folder.mkdir(exist_ok=True)
-        for one in _find_wheels(den, build, requires) or ():
-            link = folder / one.file
-            link.unlink(missing_ok=True)
-            link.symlink_to(artifact_path(den, one.content, one.file))
+def _lay_out_tools(den: Den, build: CheckoutBuild, wheels: Sequence[Artifact]) -> Path | None:
+    """A folder of ``wheels`` and nothing else; ``None`` where it cannot be made in this den.
+
+    Its name is the hash of what it holds, and it is whole or not there, so that who reads it
+    sees no other pins, whoever pins anew meanwhile.
+    """
+    pins = {one.file: one for one in wheels}
+    hashes = {file: one.content for file, one in pins.items()}
+    name = hashlib.sha256(canonical_json(hashes)).hexdigest()
+    folder = (den.root / build.path).with_suffix("") / name
+
+    def is_whole(entry: Path) -> bool:
+        try:
+            return {path.name: hash_file(path) for path in entry.iterdir()} == hashes
+        except OSError:
+            return False
+
+    def fill(sibling: Path) -> None:
+        for one in pins.values():
+            source = artifact_path(den, one.content, one.file)
+            found = _link(source, sibling / one.file)
+            if found != one.content:
+                refuse_damaged(den, one, source, found)
+
+    if not den.writable:
+        return folder if is_whole(folder) else None
+    publish(folder, lock=den.locks / f"tools-{name[:32]}.lock", is_whole=is_whole, build=fill)
     return folder
+
+
+def _link(source: Path, target: Path) -> str:
+    """Make ``target`` the same file as ``source``, or a copy of it; the sha256 of ``target``."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        # Another file system, or one without such links.
+        shutil.copyfile(source, target)
+        target.chmod(0o444)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+    return hash_file(target)

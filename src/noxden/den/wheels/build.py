@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noxden.den.wheels.recipe import Recipe
     from noxden.lock.selection import Selection
 
-__all__ = ["Backend", "Bench", "BuiltFile", "build_wheel", "prepare_hooks", "read_backend"]
+__all__ = ["Backend", "Bench", "build_wheel", "prepare_hooks", "read_backend"]
 
 _LEGACY = "setuptools.build_meta:__legacy__"
 _LEGACY_REQUIRES = ("setuptools>=40.8.0",)
@@ -46,13 +46,6 @@ class Backend(NamedTuple):
     name: str = _LEGACY
     path: tuple[str, ...] = ()
     """Folders of the project that hold the backend."""
-
-
-class BuiltFile(NamedTuple):
-    """A wheel that was built, and the files it was built with."""
-
-    path: Path
-    requires: Selection
 
 
 class Bench(NamedTuple):
@@ -91,14 +84,12 @@ def read_backend(project: Path, label: str) -> Backend:
         raise InfrastructureError(message) from error
 
 
-def build_wheel(bench: Bench, project: Path) -> BuiltFile:
-    """Build the wheel of the project in ``project``.
+def build_wheel(bench: Bench, project: Path, backend: Backend) -> Path:
+    """Build the wheel of the project in ``project``, for which :func:`prepare_hooks` was called.
 
     Raises:
-        InfrastructureError: its requirements cannot be had, or a hook failed.
+        InfrastructureError: the hook failed.
     """
-    backend = read_backend(project, bench.recipe.label)
-    requires = prepare_hooks(bench, project, backend, editable=False)
     target = bench.work / "wheel"
     target.mkdir()
     hooks = _open_hooks(bench, project, backend)
@@ -106,7 +97,7 @@ def build_wheel(bench: Bench, project: Path) -> BuiltFile:
         bench, backend, "build_wheel",
         lambda: hooks.build_wheel(str(target), bench.recipe.settings.get("config")),
     )  # fmt: skip
-    return BuiltFile(target / str(name), requires)
+    return target / str(name)
 
 
 def prepare_hooks(bench: Bench, project: Path, backend: Backend, *, editable: bool) -> Selection:

@@ -15,8 +15,8 @@ from noxden._switches import is_on
 from noxden.den.locks import exclusive
 from noxden.den.owners import find_leftovers, sibling_name
 from noxden.den.wheels.accept import accept_wheel
-from noxden.den.wheels.build import Bench, build_wheel
-from noxden.den.wheels.built import find_built
+from noxden.den.wheels.build import Bench, build_wheel, prepare_hooks, read_backend
+from noxden.den.wheels.builds import find_builds
 from noxden.den.wheels.check import check_artifacts, quarantine
 from noxden.den.wheels.fetch import fetch
 from noxden.den.wheels.install import localize_artifact
@@ -64,16 +64,28 @@ def supply_built(
 def mend_built(
     place: Workplace, resolution: Resolution, sources: Sequence[Source], supply: Supply
 ) -> list[str]:
-    """Take what is damaged of the built wheels out of the store, and build it once more.
+    """Take what is damaged of builds out of the store; build and fetch it once more.
 
-    Returns a line for each damaged one.
+    Returns a line for each damaged file.
 
     Raises:
         NoxdenError: as :func:`supply_built`.
     """
-    damages = check_artifacts(place.den, find_built(place, resolution).values())
-    lines = [f"{damage}; it is in {quarantine(place.den, damage)}" for damage in damages]
-    return [*lines, *supply_built(place, resolution, sources, supply)] if damages else []
+    builds = find_builds(place, resolution)
+    distinct = {one.content: one for one in (*builds.wheels, *builds.requires) if one.kind != "vcs"}
+    damages = check_artifacts(place.den, distinct.values())
+    if not damages:
+        return []
+    lines = [
+        f"{damage}; it is in {where}"
+        for damage in damages
+        if (where := quarantine(place.den, damage)) is not None
+    ]
+    lines += supply_built(place, resolution, sources, supply)
+    tools = {one.content for one in builds.requires}
+    # The wheel is there without them; who builds once more gets what is not to be had now.
+    fetch(place.den, [one.artifact for one in damages if one.artifact.content in tools], sources)
+    return lines
 
 
 class Builder(NamedTuple):
@@ -128,14 +140,12 @@ class Builder(NamedTuple):
         found = find_manifest(self.place.den, recipe) or self._take(recipe)
         if found is not None:
             return found
-        name, den = recipe.artifact.name, self.place.den
+        name = recipe.artifact.name
         if name in self.ancestors:
             chain = " needs ".join([*self.ancestors, name])
             message = f"cannot build {recipe.label}: {chain} to be built"
             raise InfrastructureError(message)
-        lock = den.locks / f"built-{recipe.source_id[:24]}-{recipe.key[:24]}.lock"
-        with exclusive(lock):
-            return find_manifest(den, recipe) or self._build(recipe)
+        return self._build(recipe)
 
     def _find_obstacle(self, artifact: Artifact) -> str:
         if not self.conditions.interpreter.executable:
@@ -180,19 +190,27 @@ class Builder(NamedTuple):
         return manifest
 
     def _build(self, recipe: Recipe) -> Manifest:
-        """Build the wheel of ``recipe`` and note it."""
-        logger.info("building a wheel of %s", recipe.label)
+        """Build the wheel of ``recipe`` and note it, unless another process does meanwhile.
+
+        The lock is taken once nothing else has to be built for it. Two packages that need each
+        other would let two processes, each with the lock of one, wait for each other for ever.
+        """
+        den = self.place.den
         with open_bench(self, recipe) as bench:
             try:
                 project = lay_out(self.place, recipe.artifact, bench.work / "source")
             except InfrastructureError as error:
                 message = f"cannot build {recipe.label}: {error}"
                 raise InfrastructureError(message) from error
-            built = build_wheel(bench, project)
-            manifest = Manifest(
-                recipe, accept_wheel(self.place.den, recipe, built.path), built.requires
-            )
-            write_manifest(self.place.den, manifest)
+            backend = read_backend(project, recipe.label)
+            requires = prepare_hooks(bench, project, backend, editable=False)
+            with exclusive(den.locks / f"built-{recipe.source_id[:24]}-{recipe.key[:24]}.lock"):
+                if (found := find_manifest(den, recipe)) is not None:
+                    return found
+                logger.info("building a wheel of %s", recipe.label)
+                built = build_wheel(bench, project, backend)
+                manifest = Manifest(recipe, accept_wheel(den, recipe, built), requires)
+                write_manifest(den, manifest)
         return manifest
 
 

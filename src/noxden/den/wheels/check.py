@@ -7,8 +7,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from noxden.den.owners import sibling_name
-from noxden.den.wheels.store import artifact_path, hash_file
+from noxden.den.locks import exclusive
+from noxden.den.wheels.store import artifact_lock, artifact_path, hash_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,16 +54,24 @@ def check_artifacts(
         return [damage for damage in pool.map(check, artifacts) if damage is not None]
 
 
-def quarantine(den: Den, damage: Damage) -> Path:
-    """Take a damaged artifact out of the store, for whoever wants to know what changed it."""
+def quarantine(den: Den, damage: Damage) -> Path | None:
+    """Take a damaged artifact out of the store, for whoever wants to know what changed it.
+
+    Another process may have mended it since: it is hashed again, alone with it, and stays where
+    it is right now. Returns where it is, or ``None`` where nothing was taken out.
+    """
     folder = den.wheels / "quarantine"
     folder.mkdir(exist_ok=True)
-    # Not by a name that is a hash: nothing may find it again.
-    target = folder / f"{damage.artifact.file}.{damage.found[:12]}"
-    doomed = den.wheels / sibling_name()
-    entry = damage.path.parent
-    with contextlib.suppress(FileNotFoundError):
-        entry.rename(doomed)
-        (doomed / damage.artifact.file).rename(target)
-        doomed.rmdir()
+    with exclusive(artifact_lock(den, damage.artifact.content)):
+        try:
+            found = hash_file(damage.path)
+            if found == damage.artifact.content:
+                return None
+            # Not by a name that is a hash: nothing may find it again.
+            target = folder / f"{damage.artifact.file}.{found[:12]}"
+            damage.path.rename(target)
+        except FileNotFoundError:
+            return None
+        with contextlib.suppress(OSError):
+            damage.path.parent.rmdir()
     return target

@@ -76,8 +76,10 @@ def collect_contents(place: Workplace, resolution: Resolution) -> Contents:
     conditions = collect_conditions(place, resolution)
     built = find_built(place, resolution)
     wanted = [built.get(one.name, one) for one in resolution.artifacts]
-    _refuse_sources(conditions, [one for one in wanted if one.is_built])
-    items = [_describe(place.den, one, installed=True) for one in wanted]
+    items = [_describe(place.den, one, installed=True) for one in wanted if not one.is_built]
+    sources = [one for one in wanted if one.is_built]
+    _refuse_sources(conditions, sources)
+    items += [_describe(place.den, one, installed=True) for one in sources]
     own = find_checkout_requires(place, resolution).values()
     requires = [one for selection in own for one in selection.artifacts]
     manifests = iterate_manifests(place.den, conditions, [*resolution.artifacts, *requires])
@@ -85,7 +87,7 @@ def collect_contents(place: Workplace, resolution: Resolution) -> Contents:
     tools = find_wheels(place.den, conditions, requires)
     items += [_describe(place.den, one, installed=False) for one in tools]
     local = tuple(_find_local(place, resolution))
-    warnings = [_complain(one) for one in wanted if one.is_built]
+    warnings = [_complain(one) for one in sources]
     warnings += [
         f"{name} is of the checkout and not in the folder; build it and add its wheel"
         for name in local
@@ -102,15 +104,18 @@ def _refuse_sources(conditions: Conditions, sources: Iterable[Artifact]) -> None
     Raises:
         InfrastructureError: there is such a package.
     """
-    lost = [
-        f"{one.name} {one.version or ''}".rstrip()
-        for one in sources
-        if one.kind != "sdist" or not conditions.find_obstacle(one.name)
-    ]
+    there = bool(conditions.interpreter.executable)
+    lost = []
+    for one in sources:
+        setting = conditions.find_obstacle(one.name)
+        if one.kind != "sdist" or not setting:
+            left = f"{setting} leaves it to uv" if setting else ""
+            reason = left or ("nobody did" if there else "this is another platform")
+            lost.append(f"{one.name} {one.version or ''}".rstrip() + f" ({reason})")
     if lost:
         message = (
-            f"no wheel was built of {', '.join(lost)}, so nothing could install them from a "
-            f"folder; export on a machine of that platform, where noxden may build them"
+            f"no wheel was built of {', '.join(lost)}, so the folder would not install; "
+            f"export where noxden can build what has no wheel"
         )
         raise InfrastructureError(message)
 

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.den.wheels.patience import StoppedError, deserves_more, pause
-from noxden.den.wheels.sources import AbsentError, MismatchError, SourceError
+from noxden.den.wheels.sources import AbsentError, Abortable, MismatchError, SourceError
 from noxden.den.wheels.store import find_artifact, receive
 from noxden.errors import SafetyError
 
@@ -69,7 +69,7 @@ class Progress(NamedTuple):
     total: int
     """Bytes to move, as far as sizes are known."""
     moved: int
-    """Bytes moved."""
+    """Bytes that are there, those of an earlier run too."""
     seconds: float
     """Since the fetch began."""
 
@@ -100,7 +100,9 @@ class _Account:
     def warning(self) -> str:
         if self.wrong:
             more = f" and {len(self.wrong) - 1} more" if len(self.wrong) > 1 else ""
-            return f"{self.source.name} gave wrong content ({self.wrong[0]}{more}); not used"
+            # Who may write to a remote can put it right; nobody can for an index.
+            mends = ", push --replace mends it" if self.source.name.startswith("remote ") else ""
+            return f"{self.source.name} gave wrong content ({self.wrong[0]}{more}); not used{mends}"
         return f"{self.source.name} is left out: {self.dead}" if self.dead else ""
 
 
@@ -112,14 +114,18 @@ class _Work:
         self.accounts = [_Account(source) for source in sources]
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        self.total = self.moved = self.done = 0
+        self.done = 0
+        self.sizes: dict[str, int] = {}
+        """Bytes of each artifact that is under way or there, by its sha256, as far as known."""
+        self.offsets: dict[str, int] = {}
+        """How much of each there is."""
 
     def fetch_one(self, artifact: Artifact) -> str:
         """Receive ``artifact``; the reason why nobody could give it, else empty."""
         reasons: list[str] = []
 
         def download(partial: Partial) -> None:
-            self._count(total=artifact.size or 0, moved=partial.offset if artifact.size else 0)
+            self._note(artifact, partial, artifact.size)
             for account in self.accounts:
                 if account.dead:
                     continue
@@ -138,11 +144,19 @@ class _Work:
             raise _NobodyError
 
         try:
-            receive(self.den, artifact, download)
+            receive(self.den, artifact, download, is_over=self.stop.is_set)
         except _NobodyError:
             return "; ".join(reasons) or "every source is left out"
-        self._count(done=1)
+        with self.lock:
+            self.done += 1
         return ""
+
+    def end(self) -> None:
+        """Let all threads end, those too that wait for a server that says nothing."""
+        self.stop.set()
+        for account in self.accounts:
+            if isinstance(account.source, Abortable):
+                account.source.abort()
 
     def _download(self, account: _Account, artifact: Artifact, partial: Partial) -> None:
         """Receive from one source, with as many attempts as it deserves.
@@ -157,6 +171,7 @@ class _Work:
                 self._take(account, artifact, partial)
                 partial.check()
             except MismatchError:
+                self._note(artifact, partial)
                 if not again:
                     raise
                 again = False
@@ -175,15 +190,13 @@ class _Work:
         if account.began is None:
             account.began = begun
         stream = account.source.open(artifact, partial.offset)
-        if artifact.size is None:
-            rest = (stream.size or 0) - stream.offset
-            self._count(total=max(0, rest))
+        self._note(artifact, partial, stream.size if artifact.size is None else None)
 
         def advance(number: int) -> None:
             if self.stop.is_set():
                 raise StoppedError
+            self._note(artifact, partial)
             with self.lock:
-                self.moved += number
                 if number > 0:
                     account.bytes += number
 
@@ -194,11 +207,12 @@ class _Work:
     def _pause(self, attempt: int, after_s: float | None) -> None:
         pause(self.stop, attempt, after_s)
 
-    def _count(self, *, total: int = 0, moved: int = 0, done: int = 0) -> None:
+    def _note(self, artifact: Artifact, partial: Partial, size: int | None = None) -> None:
+        """How far an artifact is, and how large where that is told."""
         with self.lock:
-            self.total += total
-            self.moved += moved
-            self.done += done
+            self.offsets[artifact.content] = partial.offset
+            if size is not None:
+                self.sizes[artifact.content] = size
 
 
 class _NobodyError(Exception):
@@ -262,7 +276,7 @@ def _run(
                     future.result()
         except BaseException:
             # Ctrl-C, a full disk: what came so far is kept, and nobody is waited for.
-            work.stop.set()
+            work.end()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return {futures[future].content: future.result() for future in futures}
@@ -271,7 +285,8 @@ def _run(
 def _progress(work: _Work, artifacts: int, start: float) -> Progress:
     with work.lock:
         seconds = time.perf_counter() - start
-        return Progress(artifacts, work.done, work.total, work.moved, seconds)
+        total, moved = sum(work.sizes.values()), sum(work.offsets.values())
+        return Progress(artifacts, work.done, total, moved, seconds)
 
 
 def _refuse_short(stream: Stream, partial: Partial) -> None:

@@ -89,12 +89,16 @@ def mend_store(place: Workplace, resolution: Resolution, supply: Supply) -> list
     """
     with using_store(place.den):
         damages = check_artifacts(place.den, resolution.artifacts)
-        lines = [f"{damage}; it is in {quarantine(place.den, damage)}" for damage in damages]
+        lines = [
+            f"{damage}; it is in {where}"
+            for damage in damages
+            if (where := quarantine(place.den, damage)) is not None
+        ]
         if damages:
             bad = [damage.artifact for damage in damages]
             fetched = fetch(place.den, bad, collect_sources(place, index=True), show=supply.show)
             if fetched.missing:
-                message = f"{lines[0]}, and no source has the right one; find out who changed it"
+                message = f"{damages[0]}, and no source has the right one; find out who changed it"
                 raise SafetyError(message)
         sources = collect_sources(place, index=supply.from_index)
         lines += mend_built(place, resolution, sources, supply)

@@ -66,6 +66,8 @@ class Holdings(NamedTuple):
     artifacts: tuple[StoredEntry, ...] = ()
     """Folders, each named by a sha256."""
     built: tuple[BuiltEntry, ...] = ()
+    tools: tuple[StoredEntry, ...] = ()
+    """Folders of what builds a checkout, each below the name of the list that it is made of."""
     partials: tuple[StoredEntry, ...] = ()
     """What was received in part."""
     quarantine: tuple[StoredEntry, ...] = ()
@@ -84,6 +86,7 @@ def collect_holdings(den: Den) -> Holdings:
         closures=tuple(_read_closures(den, live)),
         artifacts=tuple(_describe(den.wheels.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 64}"))),
         built=tuple(_read_built(den)),
+        tools=tuple(_describe((den.built / "requires").glob(f"*/{'[0-9a-f]' * 64}"))),
         partials=tuple(_describe((den.wheels / "partial").glob("*"))),
         quarantine=tuple(_describe((den.wheels / "quarantine").glob("*"), moved=True)),
         leftovers=tuple(_describe(_find_leftovers(den))),
@@ -140,9 +143,9 @@ def _find_digests(text: str) -> frozenset[str]:
 
 def _find_leftovers(den: Den) -> Iterator[Path]:
     """What killed processes left, wherever entries of the store are made."""
-    built = den.root / "built"
     folders = [den.wheels, *den.wheels.glob("[0-9a-f][0-9a-f]"), den.closures]
-    for folder in (*folders, den.closures / "needs", built, *_list(built)):
+    folders += [den.closures / "needs", den.built, *_list(den.built)]
+    for folder in (*folders, *_list(den.built / "requires")):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             yield from find_leftovers(folder)
 

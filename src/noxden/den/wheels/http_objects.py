@@ -6,12 +6,12 @@ services notices a server that ignores ``Range`` and begins from the start.
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from noxden.den.wheels.objects import SilentError
+from noxden.den.wheels.patience import UnreachableError
 from noxden.den.wheels.remote_errors import explain_status
 from noxden.den.wheels.sources import SourceError, Stream
 
@@ -44,14 +44,14 @@ class HttpObjects:
     def _session(self) -> requests.Session:
         from noxden.tools.http import make_session
 
-        session = make_session(self._env, connections=_CONNECTIONS)
-        trusted = re.split(r"[\s,]+", self._env.get("UV_INSECURE_HOST", ""))
-        if urlsplit(self._root).hostname in trusted:
-            session.verify = False
-        return session
+        return make_session(self._env, connections=_CONNECTIONS)
 
     def _url(self, path: str) -> str:
         return f"{self._root}/{quote(path)}"
+
+    def prepare(self) -> str:
+        """Nothing: folders are made as files are written."""
+        return ""
 
     def read(self, path: str, offset: int) -> Stream:
         """Begin to read, from the start where the server cannot do otherwise."""
@@ -101,6 +101,8 @@ def _explain(error: HttpError) -> SourceError:
     answer = error.answer
     if not answer.status:
         words = answer.reason.partition(": ")[2] or answer.reason
+        if answer.unreachable:
+            return UnreachableError(words, again=answer.again)
         silent = words == "does not answer in time"
         return (SilentError if silent else SourceError)(words, again=answer.again)
     found = explain_status(answer.status, "", "")

@@ -8,29 +8,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from noxden.den.wheels.patience import UnreachableError
 from noxden.den.wheels.sources import AbsentError, SourceError, Stream
 from noxden.lock.project import read_user_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from noxden.den.resolve import Workplace
     from noxden.lock.project import Project
     from noxden.lock.selection import Artifact
 
-__all__ = ["Credentials", "IndexSource", "collect_credentials"]
+__all__ = [
+    "Credentials",
+    "IndexSource",
+    "collect_credentials",
+    "find_credentials",
+    "normalize_url",
+]
 
 _GONE = {404, 410}
 _BLOCK = 1 << 20
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Credentials(NamedTuple):
-    """A user of an index, and what URLs that user is for."""
+    """A user of an index."""
 
-    prefix: str
-    """Scheme and host of the index, ``https://packages.example``."""
+    url: str
+    """That of the index, as :func:`normalize_url` writes it."""
     username: str
     password: str
+
+    @property
+    def root(self) -> str:
+        """What the URLs of the index' own files begin with: ``simple`` is beside them."""
+        return re.sub(r"/\+?simple$", "", self.url)
 
 
 class IndexSource:
@@ -46,6 +59,7 @@ class IndexSource:
         self._root = place.project.directory
         self._credentials = collect_credentials(place.project, place.env)
         self._session = make_session(place.env, connections=connections)
+        self._aborts: list[Callable[[], None]] = []
 
     def open(self, artifact: Artifact, offset: int) -> Stream:
         """Begin to read ``artifact`` at ``offset``.
@@ -64,22 +78,57 @@ class IndexSource:
         plain, auth = _take_user(url)
         try:
             found = open_download(
-                self._session, plain, offset, self._env, auth or self._find_user(plain)
+                self._session, plain, offset, self._env, auth or self._find_user(artifact, plain)
             )
         except HttpError as error:
             answer = error.answer
             if answer.status in _GONE:
                 raise AbsentError(answer.reason) from error
-            raise SourceError(answer.reason, again=answer.again, after_s=answer.after_s) from error
+            kind = UnreachableError if answer.unreachable else SourceError
+            raise kind(answer.reason, again=answer.again, after_s=answer.after_s) from error
+        self._aborts.append(found.abort)
         return Stream(found.offset, found.size, _translate(found.blocks))
 
-    def _find_user(self, url: str) -> tuple[str, str] | None:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        for one in self._credentials:
-            if one.prefix == origin:
-                return one.username, one.password
-        return None
+    def abort(self) -> None:
+        """End all reads that wait for the index."""
+        for abort in self._aborts:
+            abort()
+
+    def _find_user(self, artifact: Artifact, url: str) -> tuple[str, str] | None:
+        found = find_credentials(self._credentials, str(artifact.entry.get("index", "")), url)
+        return None if found is None else (found.username, found.password)
+
+
+def find_credentials(
+    credentials: Sequence[Credentials], index: str, url: str
+) -> Credentials | None:
+    """Whose credentials ``url`` gets, a file that the lock has from ``index``.
+
+    Those of that index; else of the index whose root is the longest beginning of ``url``; else
+    of the first on its host. Another host than the index' own gets none of them, whatever a
+    lock says.
+    """
+    plain, index = normalize_url(url), normalize_url(index)
+    near = [one for one in credentials if _find_origin(one.url) == _find_origin(plain)]
+    exact = [one for one in near if one.url == index]
+    around = [one for one in near if f"{plain}/".startswith(f"{one.root}/")]
+    return next(iter(exact or sorted(around, key=lambda one: -len(one.root)) or near), None)
+
+
+def normalize_url(url: str) -> str:
+    """``url`` as it is compared: no user, host in small letters, no port that goes without saying.
+
+    >>> normalize_url("HTTPS://me:secret@Packages.Example:443/simple/")
+    'https://packages.example/simple'
+    """
+    parts = urlsplit(_take_user(url)[0])
+    host = parts.netloc.lower().removesuffix(_PORTS.get(parts.scheme, ":"))
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _find_origin(url: str) -> tuple[str, str]:
+    """Scheme and host of a normalized URL."""
+    return urlsplit(url)[:2]
 
 
 def collect_credentials(project: Project, env: Mapping[str, str]) -> tuple[Credentials, ...]:
@@ -87,7 +136,8 @@ def collect_credentials(project: Project, env: Mapping[str, str]) -> tuple[Crede
 
     A user stands in the URL of an index or in ``UV_INDEX_<NAME>_USERNAME`` and ``_PASSWORD``,
     where ``<NAME>`` is the name of the index in capitals, all else than letters and digits as
-    ``_``. They are for everything on the same host. Users in netrc are found by requests.
+    ``_``. Which files they are for says :func:`find_credentials`. Users in netrc are found by
+    requests.
     """
     found = []
     for name, url in _iterate_indexes(project, env):
@@ -98,8 +148,7 @@ def collect_credentials(project: Project, env: Mapping[str, str]) -> tuple[Crede
         elif name and (password := env.get(f"{variable}_PASSWORD", "")):
             user = (user[0] if user else "", password)
         if user:
-            parts = urlsplit(plain)
-            found.append(Credentials(f"{parts.scheme}://{parts.netloc}", *user))
+            found.append(Credentials(normalize_url(plain), *user))
     return tuple(found)
 
 

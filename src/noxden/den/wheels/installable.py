@@ -9,21 +9,26 @@ from noxden.den.wheels.recipe import collect_conditions, plan_build
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from noxden.den.resolve import Resolution, Workplace
     from noxden.lock.selection import Artifact
 
-__all__ = ["find_unbuilt", "refuse_unbuilt", "refuse_wheelless"]
+__all__ = ["explain_unbuilt", "find_unbuilt", "refuse_wheelless"]
 
 
-def find_unbuilt(place: Workplace, resolution: Resolution) -> tuple[Artifact, ...]:
+def find_unbuilt(
+    place: Workplace, resolution: Resolution, missing: Iterable[Artifact] = ()
+) -> tuple[Artifact, ...]:
     """The packages of ``resolution`` of which noxden is to have built a wheel, and has not.
 
-    What a setting leaves to uv (``no-build-isolation``) is not among them.
+    Offline, nothing installs these, though all that the lock names is here. Left out are those
+    whose source is ``missing``, those that a setting leaves to uv (``no-build-isolation``), and
+    all of them where they are for another platform: nothing of it is installed here.
     """
-    wanted = [one for one in resolution.artifacts if one.is_built]
-    if not wanted:
+    known = {one.name for one in missing}
+    wanted = [one for one in resolution.artifacts if one.is_built and one.name not in known]
+    if not wanted or not resolution.interpreter.executable:
         return ()
     built, conditions = find_built(place, resolution), collect_conditions(place, resolution)
     return tuple(
@@ -31,40 +36,27 @@ def find_unbuilt(place: Workplace, resolution: Resolution) -> tuple[Artifact, ..
     )
 
 
-def refuse_unbuilt(place: Workplace, resolution: Resolution, missing: Iterable[Artifact]) -> None:
-    """Say which packages cannot be installed offline, though all that the lock names is here.
-
-    Those that are ``missing`` have been told. For another platform nothing is installed here, so
-    nothing is refused.
+def explain_unbuilt(
+    place: Workplace, resolution: Resolution, unbuilt: Sequence[Artifact], fetch: str
+) -> str:
+    """Why ``unbuilt`` cannot be installed offline, and what helps: ``fetch`` is that command.
 
     Raises:
-        InfrastructureError: there are some; whether the remote has wheels of them, and how to
-            take these.
+        RemoteError: the remote does not say whether it has wheels of them.
     """
-    known = {one.name for one in missing}
-    unbuilt = [one for one in find_unbuilt(place, resolution) if one.name not in known]
-    if not unbuilt or not resolution.interpreter.executable:
-        return
-    message = (
-        f"no wheel was built of {_join(unbuilt)}, so nothing installs them offline; "
-        f"{_advise(place, resolution, unbuilt)}"
-    )
-    raise InfrastructureError(message)
-
-
-def _advise(place: Workplace, resolution: Resolution, unbuilt: list[Artifact]) -> str:
-    fetch = "to build them here, run: nox -s wheelhouse -- fetch, without --offline"
+    said = f"no wheel was built of {_join(unbuilt)}, so nothing installs them offline; "
+    build = f"to build them here, run with a network: {fetch}"
     if not place.remote or place.trust == "built":
-        return fetch
+        return said + build
     from noxden.den.wheels.remote import open_remote
 
     remote, conditions = open_remote(place.remote, place.env), collect_conditions(place, resolution)
     there = [one for one in unbuilt if remote.has(plan_build(conditions, one).path)]
     if not there:
-        return fetch
+        return said + build
     return (
-        f'{remote.name} has wheels that others built of {_join(there)}: say trust = "built" in '
-        f"[tool.noxden.den] to take them; {fetch}"
+        f"{said}{remote.name} has wheels of {_join(there)} that others built, which "
+        f'trust = "built" in [tool.noxden.den] takes; {build}'
     )
 
 
@@ -72,7 +64,7 @@ def refuse_wheelless(resolution: Resolution) -> None:
     """Refuse a Python that is not here and that the lock has no wheels for.
 
     Raises:
-        InfrastructureError: nothing could install some packages there.
+        InfrastructureError: nothing could install some packages with it.
     """
     wheelless = [one for one in resolution.artifacts if one.is_built]
     interpreter = resolution.interpreter

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tomli
 import tomli_w
 
-from noxden.den.owners import sibling_name
+from noxden.den.owners import find_leftovers, sibling_name
 from noxden.den.wheels.recipe import plan_build
 from noxden.den.wheels.store import find_artifact
 from noxden.errors import SafetyError
@@ -28,6 +28,7 @@ __all__ = [
     "find_wheels",
     "iterate_manifests",
     "parse_manifest",
+    "read_built_wheel",
     "render_manifest",
     "write_manifest",
     "write_note",
@@ -73,7 +74,7 @@ def parse_manifest(text: str, recipe: Recipe) -> Manifest:
     """
     try:
         table = tomli.loads(text)
-        wheel = _read_wheel(table["wheel"])
+        wheel = read_built_wheel(table["wheel"])
         requires = read_selection(table)
     except (tomli.TOMLDecodeError, ValueError, LookupError, TypeError) as error:
         message = f"the manifest of {recipe.label}, {recipe.path}, cannot be used: {error!s:.200}"
@@ -90,7 +91,12 @@ def _identify(source: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in source.items() if key not in {"file", "version"}}
 
 
-def _read_wheel(table: dict[str, Any]) -> Artifact:
+def read_built_wheel(table: dict[str, Any]) -> Artifact:
+    """The wheel that the table ``wheel`` of a manifest names.
+
+    Raises:
+        ValueError: it is none, or its name is odd.
+    """
     source = {"path": table["file"], "size": table["size"], "hashes": {"sha256": table["sha256"]}}
     wheel = read_artifact({"name": table["name"], "version": table["version"], "wheels": [source]})
     if wheel.file != table["file"] or wheel.is_built:
@@ -104,8 +110,13 @@ def write_manifest(den: Den, manifest: Manifest) -> Path:
 
 
 def write_note(path: Path, text: str) -> Path:
-    """Write a small file of the den: whole or not at all."""
+    """Write a small file of the den: whole or not at all.
+
+    What killed processes left of such files beside it is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in find_leftovers(path.parent):
+        leftover.unlink(missing_ok=True)
     sibling = path.parent / sibling_name()
     with sibling.open("w", encoding="utf-8") as file:
         file.write(text)

@@ -21,6 +21,15 @@ class Objects(Protocol):
     def is_writable(self) -> bool:
         """Whether the protocol can write at all."""
 
+    def prepare(self) -> str:
+        """Make what has to be there before anything is written.
+
+        Returns what was made, for people to read; empty where nothing was.
+
+        Raises:
+            SourceError: it cannot be made.
+        """
+
     def read(self, path: str, offset: int) -> Stream:
         """Begin to read at ``offset``.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
+import uuid
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxden.den.wheels.remote_errors import explain_opendal
 from noxden.den.wheels.services import UPLOADS, compute_service
-from noxden.den.wheels.sources import AbsentError, SourceError, Stream
+from noxden.den.wheels.sources import SourceError, Stream
+from noxden.tools.http import read_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -41,7 +44,8 @@ class OpendalObjects:
         """Prepare to use ``address``; nothing is asked for yet."""
         self._address = address
         self._env = env
-        self._silence_s = float(env.get("UV_HTTP_TIMEOUT") or _SILENCE_S)
+        self._prepared = False
+        self._silence_s = read_timeout(env, _SILENCE_S)
 
     @cached_property
     def _reader(self) -> opendal.Operator:
@@ -51,7 +55,9 @@ class OpendalObjects:
     def _writer(self) -> opendal.Operator:
         return self._make(writing=True, silence_s=max(self._silence_s, _WRITE_S))
 
-    def _make(self, *, writing: bool, silence_s: float) -> opendal.Operator:
+    def _make(
+        self, *, writing: bool, silence_s: float, uploads: Path | None = None
+    ) -> opendal.Operator:
         try:
             import opendal
             from opendal.layers import TimeoutLayer
@@ -59,11 +65,50 @@ class OpendalObjects:
             message = "the package opendal is missing, run: pip install 'noxden[remote]'"
             raise SourceError(message) from error
         service, options = compute_service(self._address, self._env, writing=writing)
-        if self._address.kind == "file":
-            _prepare_folder(Path(options["root"]), writing=writing)
-        # The stub of this overload names each service as a literal.
-        operator = opendal.Operator(service, **options)
-        return operator.layer(TimeoutLayer(timeout=silence_s, io_timeout=silence_s))
+        if uploads:
+            options["atomic_write_dir"] = str(uploads)
+        elif self._address.kind == "file":
+            _find_folder(Path(options["root"]))
+        try:
+            # The stub of this overload names each service as a literal.
+            operator = opendal.Operator(service, **options)
+            return operator.layer(TimeoutLayer(timeout=silence_s, io_timeout=silence_s))
+        except Exception as error:
+            raise explain_opendal(error) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[opendal.Operator]:
+        """An operator for one attempt to write; what the attempt leaves in a folder is removed.
+
+        Who is killed leaves it; then it goes once nobody can be writing it any more.
+        """
+        if self._address.kind != "file":
+            yield self._writer
+            return
+        self.prepare()
+        uploads = Path(self._address.path, UPLOADS, uuid.uuid4().hex)
+        with _explained(uploads):
+            uploads.mkdir()
+        try:
+            yield self._make(writing=True, silence_s=_WRITE_S, uploads=uploads)
+        finally:
+            shutil.rmtree(uploads, ignore_errors=True)
+
+    def prepare(self) -> str:
+        """Make the folder, when the one above it is there, and clear what killed writers left.
+
+        Raises:
+            SourceError: it cannot be made.
+        """
+        if self._address.kind != "file" or self._prepared:
+            return ""
+        root = Path(self._address.path)
+        made = _make_folder(root)
+        with _explained(root / UPLOADS):
+            (root / UPLOADS).mkdir(exist_ok=True)
+        _remove_old(root / UPLOADS)
+        self._prepared = True
+        return f"made the folder {root}" if made else ""
 
     def read(self, path: str, offset: int) -> Stream:
         """Begin to read; the first block is there, so that what is not is known."""
@@ -102,38 +147,89 @@ class OpendalObjects:
 
         So no ``with`` here: that would close, and publish, on errors too.
         """
-        writer = self._writer
-        try:
-            file = writer.open(self._spell(path), "wb", chunk=_CHUNK, concurrent=_PARTS_AT_ONCE)
-        except Exception as error:
-            raise explain_opendal(error) from error
-        for block in blocks:
-            _send(file, block)
-        try:
-            file.close()
-        except Exception as error:
-            raise explain_opendal(error) from error
+        with self._writing() as writer:
+            try:
+                file = writer.open(self._spell(path), "wb", chunk=_CHUNK, concurrent=_PARTS_AT_ONCE)
+            except Exception as error:
+                raise explain_opendal(error) from error
+            for block in blocks:
+                _send(file, block)
+            try:
+                file.close()
+            except Exception as error:
+                raise explain_opendal(error) from error
 
     def _spell(self, path: str) -> str:
         """Keys of a CI cache are lower case: Forgejo makes them so, GitHub compares them so."""
         return path.lower() if self._address.kind == "ghac" else path
 
 
-def _prepare_folder(root: Path, *, writing: bool) -> None:
-    """Nothing is in a folder that is not there; OpenDAL would make it, even to read.
-
-    What killed writers left goes when nobody can be writing it any more.
+def _find_folder(root: Path) -> None:
+    """Make sure that there is something to read from; OpenDAL would make it.
 
     Raises:
-        AbsentError: who wants to read finds no folder.
+        SourceError: there is not.
     """
-    if not (writing or root.is_dir()):
-        message = f"there is no folder {root}"
-        raise AbsentError(message)
-    for file in (root / UPLOADS).glob("*") if writing else ():
+    with _explained(root, "read"):
+        if not root.exists():
+            message = "the folder is not there"
+            raise SourceError(message)
+        if not root.is_dir():
+            message = "it is not a folder"
+            raise SourceError(message)
+
+
+def _make_folder(root: Path) -> bool:
+    """Make ``root``, not what is above it: a typo is not to become a tree of folders.
+
+    Returns whether it was not there.
+
+    Raises:
+        SourceError: it cannot be made.
+    """
+    try:
+        root.mkdir()
+    except FileExistsError as error:
+        if not root.is_dir():
+            message = "it is not a folder"
+            raise SourceError(message) from error
+        return False
+    except FileNotFoundError as error:
+        message = f"the folder above it is not there; if it is to be, run: mkdir -p {root}"
+        raise SourceError(message) from error
+    except OSError as error:
+        raise _explain_os(error, root, "made") from error
+    return True
+
+
+def _remove_old(uploads: Path) -> None:
+    """Remove what nobody can be writing any more."""
+    for entry in uploads.glob("*"):
         with contextlib.suppress(OSError):
-            if time.time() - file.stat().st_mtime > _OLDEST_UPLOAD_S:
-                file.unlink()
+            # A folder is as old as what was written into it last.
+            newest = max(one.stat().st_mtime for one in (entry, *entry.glob("*")))
+            if time.time() - newest > _OLDEST_UPLOAD_S:
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+
+
+@contextlib.contextmanager
+def _explained(path: Path, verb: str = "written") -> Iterator[None]:
+    """Say of a system that refuses ``path`` what it says.
+
+    Raises:
+        SourceError: it does.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _explain_os(error, path, verb) from error
+
+
+def _explain_os(error: OSError, path: Path, verb: str) -> SourceError:
+    return SourceError(f"{path} cannot be {verb}: {error.strerror}")
 
 
 def _send(file: opendal.file.File, block: bytes) -> None:

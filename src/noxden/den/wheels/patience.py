@@ -11,13 +11,25 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-__all__ = ["ATTEMPTS", "StoppedError", "deserves_more", "insist", "pause"]
+__all__ = [
+    "ATTEMPTS",
+    "StoppedError",
+    "UnreachableError",
+    "deserves_more",
+    "insist",
+    "pause",
+]
 
 T = TypeVar("T")
 
 ATTEMPTS = 4
+_UNREACHABLE_ATTEMPTS = 2
 _LONGEST_WAIT_S = 60.0
 """A source that wants to be left alone for longer is left out."""
+
+
+class UnreachableError(SourceError):
+    """Nobody listens there, or no such host is known: that seldom mends itself in seconds."""
 
 
 class StoppedError(Exception):
@@ -26,7 +38,8 @@ class StoppedError(Exception):
 
 def deserves_more(error: SourceError, attempt: int) -> bool:
     """Whether to ask once more after ``attempt`` attempts that gave nothing."""
-    return error.again and attempt < ATTEMPTS and (error.after_s or 0) <= _LONGEST_WAIT_S
+    most = _UNREACHABLE_ATTEMPTS if isinstance(error, UnreachableError) else ATTEMPTS
+    return error.again and attempt < most and (error.after_s or 0) <= _LONGEST_WAIT_S
 
 
 def pause(stop: threading.Event, attempt: int, after_s: float | None) -> None:

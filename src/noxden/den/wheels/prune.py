@@ -24,7 +24,7 @@ from noxden.den.wheels.holdings import collect_holdings
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from noxden.den.layout import Den
@@ -36,7 +36,9 @@ T = TypeVar("T")
 
 _DAY_S = 86400.0
 _MONTH_S = 30 * _DAY_S
-_PARTS = ("closures", "artifacts", "built", "partials", "quarantine", "leftovers", "needs")
+_PARTS = (
+    "closures", "artifacts", "built", "tools", "partials", "quarantine", "leftovers", "needs",
+)  # fmt: skip
 
 
 class PrunePlan(NamedTuple):
@@ -48,6 +50,8 @@ class PrunePlan(NamedTuple):
     """Folders of artifacts that nothing kept names."""
     built: tuple[Path, ...] = ()
     """Manifests of wheels built from what no kept closure names."""
+    tools: tuple[Path, ...] = ()
+    """Folders of what built a checkout, whose list is gone or pins something else by now."""
     partials: tuple[Path, ...] = ()
     """Of downloads that nobody has gone on with for a day."""
     quarantine: tuple[Path, ...] = ()
@@ -107,11 +111,14 @@ def compute_prune(holdings: Holdings, now: float, max_age: float | None = None) 
     partials = _choose_old(holdings.partials, now, _DAY_S)
     # Somebody may still want to find out what damaged them.
     quarantine = _choose_old(holdings.quarantine, now, max(_DAY_S, max_age or 0.0))
-    files = [*artifacts, *partials, *quarantine, *holdings.leftovers]
+    lists = {one.path for one in holdings.built if one not in built}
+    tools = list(_choose_tools(holdings.tools, lists))
+    files = [*artifacts, *tools, *partials, *quarantine, *holdings.leftovers]
     plan = PrunePlan(
         closures=tuple(one.id for one in dead),
         artifacts=_paths(artifacts),
         built=tuple(one.path for one in built),
+        tools=_paths(tools),
         partials=_paths(partials),
         quarantine=_paths(quarantine),
         leftovers=_paths(holdings.leftovers),
@@ -165,6 +172,17 @@ def _choose_old(entries: Iterable[StoredEntry], now: float, age: float) -> list[
     return [one for one in entries if _is_old(one.written, now, age)]
 
 
+def _choose_tools(folders: Iterable[StoredEntry], lists: set[Path]) -> Iterator[StoredEntry]:
+    """Those of ``folders`` whose list is not in ``lists``, and all but the newest of a list.
+
+    Nobody reads them now, and one that is gone too early is made again when it is wanted.
+    """
+    newest = {one.path.parent: one for one in sorted(folders, key=lambda one: one.written)}
+    for one in folders:
+        if one.path.parent.with_suffix(".toml") not in lists or one != newest[one.path.parent]:
+            yield one
+
+
 def _paths(entries: Iterable[StoredEntry]) -> tuple[Path, ...]:
     return tuple(one.path for one in entries)
 
@@ -175,6 +193,7 @@ def _restrict(plan: PrunePlan, now: PrunePlan) -> PrunePlan:
         closures=_both(plan.closures, now.closures),
         artifacts=_both(plan.artifacts, now.artifacts),
         built=_both(plan.built, now.built),
+        tools=_both(plan.tools, now.tools),
         partials=_both(plan.partials, now.partials),
         quarantine=_both(plan.quarantine, now.quarantine),
         leftovers=_both(plan.leftovers, now.leftovers),
@@ -204,13 +223,14 @@ def _remove(den: Den, plan: PrunePlan) -> Pruned:
         message = f"cannot remove {error.filename}: {error.strerror}; make it writable, run again"
         raise InfrastructureError(message) from error
     removed, freed, notes = [], 0, []
-    for path in (*plan.artifacts, *plan.partials, *plan.quarantine, *plan.leftovers):
+    files = (*plan.artifacts, *plan.tools, *plan.partials, *plan.quarantine, *plan.leftovers)
+    for path in files:
         try:
             freed += _remove_entry(path)
             removed.append(path)
         except OSError as error:
             notes.append(f"{path} stays: {error.strerror}")
-    for folder in {path.parent for path in plan.built}:
+    for folder in {path.parent for path in (*plan.built, *plan.tools)}:
         with contextlib.suppress(OSError):
             folder.rmdir()
     return Pruned(_both(removed, plan.artifacts), freed, tuple(notes))

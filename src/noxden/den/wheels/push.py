@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noxden.den.wheels.remote import Remote
     from noxden.lock.selection import Artifact, Selection
 
-__all__ = ["Pushed", "push"]
+__all__ = ["Pushed", "prepare_push", "push"]
 
 _AT_ONCE = 4
 _TICK_S = 0.2
@@ -43,7 +43,7 @@ class Pushed(NamedTuple):
     """How many were sent."""
     bytes: int
     there: int
-    """How many files were in the remote before."""
+    """How many files were in the remote before, and were left as they are."""
     lacking: tuple[Artifact, ...]
     """What neither the store nor the remote has; then there is no manifest."""
     seconds: float
@@ -72,26 +72,28 @@ def push(
     remote: Remote,
     *,
     extra: Sequence[tuple[str, Path]] = (),
+    replace: bool = False,
     show: Callable[[Progress], None] = lambda _: None,
 ) -> Pushed:
     """Bring the closure of ``resolution`` to ``remote``, as far as the store has it.
 
     ``extra`` are further files, each with its path in the remote: wheels that were built, and
-    their manifests, which are sent after all wheels. ``show`` is called in the calling thread
-    some times a second.
+    their manifests, which are sent after all wheels. With ``replace`` everything is sent, whatever
+    is there: what was damaged in the remote without changing its size is not seen otherwise.
+    ``show`` is called in the calling thread some times a second.
 
     Raises:
         SafetyError: the run is for an untrusted trigger, or a file in the store was changed.
         UsageError: the remote can only be read.
         RemoteError: it does not answer, or refuses.
     """
-    _refuse(place, remote)
+    prepare_push(place, remote)
     selection = resolution.selection
     if selection is None:
         message = "a push needs the selection"
         raise ValueError(message)
     start = time.perf_counter()
-    work = _Work(remote)
+    work = _Work(remote, replace=replace)
     with using_store(place.den):
         wheels = [*_collect_loads(place, selection), *_plan_extra(extra, "wheels/")]
         manifests = [load for load in _plan_extra(extra) if load not in wheels]
@@ -99,12 +101,19 @@ def push(
         work.run(manifests, show)
         lacking = tuple(_find_lacking(place, selection, remote))
         if not lacking:
-            _write_manifest(remote, selection)
+            _write_manifest(remote, selection, replace=replace)
     seconds = time.perf_counter() - start
     return Pushed(work.sent, work.bytes, work.there, lacking, seconds)
 
 
-def _refuse(place: Workplace, remote: Remote) -> None:
+def prepare_push(place: Workplace, remote: Remote) -> str:
+    """Make what has to be there before anything is pushed; what was made, mostly nothing.
+
+    Raises:
+        SafetyError: the run is for an untrusted trigger.
+        UsageError: the remote can only be read.
+        RemoteError: what has to be there cannot be made.
+    """
     if is_untrusted(place.env):
         message = (
             f"a run for an untrusted trigger may read {remote.name}, not write it; push from a "
@@ -116,6 +125,7 @@ def _refuse(place: Workplace, remote: Remote) -> None:
             f"{remote.name} can only be read: push to what serves it (file:, s3:, webdav: ...)"
         )
         raise UsageError(message)
+    return remote.prepare()
 
 
 def _collect_loads(place: Workplace, selection: Selection) -> Iterator[_Load]:
@@ -146,21 +156,24 @@ def _find_lacking(place: Workplace, selection: Selection, remote: Remote) -> Ite
             yield one
 
 
-def _write_manifest(remote: Remote, selection: Selection) -> None:
+def _write_manifest(remote: Remote, selection: Selection, *, replace: bool) -> None:
     """Say that the closure is there; a manifest that says so already stays as it is."""
     key, text = closure_key(selection.closure_id), render_closure(selection)
-    if remote.read_text(key) != text:
+    if replace or remote.read_text(key) != text:
         remote.write_text(key, text)
 
 
 class _Work:
     """One push, as its threads see it."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, *, replace: bool) -> None:
         self._remote = remote
+        self._replace = replace
         self._lock = threading.Lock()
         self._start = time.perf_counter()
-        self._loads = self._total = self._moved = 0
+        self._loads = self._total = 0
+        self._moved: dict[str, int] = {}
+        """Bytes of each file that its latest attempt has moved."""
         self.sent = self.there = self.bytes = 0
 
     def run(self, loads: Sequence[_Load], show: Callable[[Progress], None]) -> None:
@@ -186,10 +199,10 @@ class _Work:
         with self._lock:
             seconds = time.perf_counter() - self._start
             done = self.sent + self.there
-            return Progress(self._loads, done, self._total, self._moved, seconds)
+            return Progress(self._loads, done, self._total, sum(self._moved.values()), seconds)
 
     def _send(self, load: _Load) -> None:
-        if self._remote.has(load.key, load.size):
+        if not self._replace and self._is_there(load):
             with self._lock:
                 self.there += 1
                 self._total -= load.size
@@ -199,35 +212,38 @@ class _Work:
             self.sent += 1
             self.bytes += load.size
 
+    def _is_there(self, load: _Load) -> bool:
+        """Whether the remote has it: by its size, and by its text where no hash names it."""
+        if not self._remote.has(load.key, load.size):
+            return False
+        return bool(load.sha256) or self._remote.read_text(load.key) == load.path.read_text("utf-8")
+
     def _read(self, load: _Load) -> Iterator[bytes]:
         """The blocks of ``load``; the last one only once the content is known to be right.
 
         A server that was told the size takes a file for whole when it has as many bytes.
         """
-        digest, counted, block = hashlib.sha256(), 0, b""
-        try:
-            with load.path.open("rb", buffering=0) as file:
-                while following := file.read(_BLOCK):
-                    digest.update(following)
-                    if block:
-                        yield block
-                    block = following
-                    self._count(len(block))
-                    counted += len(block)
-            if load.sha256 and digest.hexdigest() != load.sha256:
-                message = (
-                    f"{load.what}: {load.path} is to have sha256 {load.sha256}, found "
-                    f"{digest.hexdigest()}; it is not pushed, run: nox -s wheelhouse -- verify"
-                )
-                raise SafetyError(message)
-            yield block
-            counted = 0
-        finally:
-            # Not sent after all: the next attempt counts it again.
-            self._count(-counted)
+        digest, block = hashlib.sha256(), b""
+        with self._lock:
+            # What an attempt before has moved does not count any more.
+            self._moved[load.key] = 0
+        with load.path.open("rb", buffering=0) as file:
+            while following := file.read(_BLOCK):
+                digest.update(following)
+                if block:
+                    yield block
+                block = following
+                self._count(load, len(block))
+        if load.sha256 and digest.hexdigest() != load.sha256:
+            message = (
+                f"{load.what}: {load.path} is to have sha256 {load.sha256}, found "
+                f"{digest.hexdigest()}; it is not pushed, run: nox -s wheelhouse -- verify"
+            )
+            raise SafetyError(message)
+        yield block
 
-    def _count(self, number: int) -> None:
-        if number > 0 and self._remote.stop.is_set():
+    def _count(self, load: _Load, number: int) -> None:
+        if self._remote.stop.is_set():
             raise StoppedError
         with self._lock:
-            self._moved += number
+            self._moved[load.key] += number

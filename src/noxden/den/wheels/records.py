@@ -1,11 +1,13 @@
 """Records: what each run that brought wheels in or built a base took, to be judged later.
 
 A record is one file in ``results/wheels/``, written whole by a rename and never changed. To write
-one is never worth a failure: a disk that is full loses the record and nothing else.
+one is never worth a failure: a disk that is full loses the record and nothing else. The oldest are
+removed: of long ago nobody asks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Given", "Run", "collect_runs", "name_project", "name_runner", "record_run"]
 
 _SCHEMA = 1
+_KEPT = 2000
+"""Records that stay in a den."""
+_READ = 500
+"""Records that are read where nobody says how many: each is a file to open and to parse."""
 
 
 class Given(NamedTuple):
@@ -88,6 +94,9 @@ def record_run(
         _write(place.den, run)
     except OSError:
         return None
+    with contextlib.suppress(OSError):
+        for file in _find_records(place.den)[:-_KEPT]:
+            file.unlink(missing_ok=True)
     return run
 
 
@@ -126,10 +135,18 @@ def _write(den: Den, run: Run) -> None:
     sibling.rename(folder / f"{int(run.time * 1000)}-{secrets.token_hex(4)}.json")
 
 
-def collect_runs(den: Den) -> list[Run]:
-    """What the den has records of, oldest first; what another version wrote is left out."""
-    found = (_read(file) for file in sorted((den.root / "results" / "wheels").glob("[!.]*.json")))
+def collect_runs(den: Den, limit: int = _READ) -> list[Run]:
+    """The newest ``limit`` runs that the den has records of, oldest first.
+
+    What another version wrote is left out, but counts.
+    """
+    found = (_read(file) for file in _find_records(den)[-limit:])
     return [run for run in found if run is not None]
+
+
+def _find_records(den: Den) -> list[Path]:
+    """All records, oldest first: their names begin with the time."""
+    return sorted((den.root / "results" / "wheels").glob("[!.]*.json"))
 
 
 def _read(file: Path) -> Run | None:

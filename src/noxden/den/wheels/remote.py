@@ -57,6 +57,14 @@ class Remote:
         """Whether it can be written at all."""
         return self._objects.is_writable
 
+    def prepare(self) -> str:
+        """Make what has to be there before anything is written; what was made, mostly nothing.
+
+        Raises:
+            RemoteError: it cannot be made.
+        """
+        return self._insist(self._objects.prepare)
+
     def open(self, artifact: Artifact, offset: int) -> Stream:
         """Begin to read ``artifact`` at ``offset``.
 

@@ -12,6 +12,7 @@ import re
 import time
 
 from noxden.den.wheels.objects import SilentError
+from noxden.den.wheels.patience import UnreachableError
 from noxden.den.wheels.sources import AbsentError, SourceError
 from noxden.tools.http import read_retry_after
 
@@ -35,6 +36,9 @@ _WORDS = {
     r"failed to load signing credential": (
         "no credentials are found: set the variables of the provider, or append ?anonymous=1"
     ),
+    r"invalid account_key": "AZURE_STORAGE_KEY is not in base64: correct it",
+    r"timeout must be": "UV_HTTP_TIMEOUT is to be a number of seconds above 0",
+    r"^ConfigInvalid": "cannot be set up: see its URI and the variables of the provider",
     # What happens to a connection, or on a disk.
     r"invalid peer certificate": "its certificate is not trusted (SSL_CERT_FILE names others)",
     r"error sending request": "cannot be reached",
@@ -43,13 +47,21 @@ _WORDS = {
     r"Read-only file system|Permission denied": "this user may not read or write it",
 }
 _SILENT = re.compile(r"operation timeout reached")
+_UNREACHABLE = re.compile(r"Connection refused|dns error|Network is unreachable")
 _STATUS = re.compile(r"response: Parts \{ status: (\d{3})")
 _AFTER = re.compile(r'"retry-after": "([^"]*)"')
 _DATE = re.compile(r'"date": "([^"]*)"')
 _GONE = {404, 410}
 _REFUSED = {401, 403}
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
-_STATUSES = {429: "asks for fewer requests (429)", 507: "its disk is full (507)"}
+_STATUSES = {
+    **{
+        status: f"answers {status}, an address elsewhere: write that into the URI"
+        for status in (301, 302, 303, 307, 308)
+    },
+    429: "asks for fewer requests (429)",
+    507: "its disk is full (507)",
+}
 _SKEW_S = 300.0
 """From here on S3 and Azure refuse signatures, or will soon."""
 
@@ -59,6 +71,8 @@ def explain_opendal(error: Exception) -> SourceError:
     said = str(error).partition("Backtrace")[0]
     if _SILENT.search(said):
         return SilentError("does not answer in time", again=True)
+    if _UNREACHABLE.search(said):
+        return UnreachableError("cannot be reached", again=True)
     kind, status = said.partition(" ")[0], _read(_STATUS, said)
     reason = next((words for sign, words in _WORDS.items() if re.search(sign, said)), "")
     if kind == "NotFound" and not reason:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["UPLOADS", "compute_service"]
 
 UPLOADS = ".uploads"
-"""Where files lie until they are whole, in a folder; beside ``wheels`` and ``closures``."""
+"""Where files lie until they are whole, in a folder; beside ``wheels`` and ``closures``.
+
+Each attempt to write has a folder of its own in it."""
 
 
 def compute_service(

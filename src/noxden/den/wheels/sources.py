@@ -6,14 +6,14 @@ an order; whoever answers wrongly or not at all is left out for the rest of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from noxden.lock.selection import Artifact
 
-__all__ = ["AbsentError", "MismatchError", "Source", "SourceError", "Stream"]
+__all__ = ["AbsentError", "Abortable", "MismatchError", "Source", "SourceError", "Stream"]
 
 
 class SourceError(Exception):
@@ -71,3 +71,11 @@ class Source(Protocol):
             AbsentError: it does not have it.
             SourceError: it does not answer, or refuses.
         """
+
+
+@runtime_checkable
+class Abortable(Protocol):
+    """A source whose reads can be ended from another thread."""
+
+    def abort(self) -> None:
+        """End all reads that wait for the source."""

@@ -13,10 +13,10 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from noxden.den.lifecycle import publish
+from noxden.den.lifecycle import publish, sync_directory
 from noxden.den.locks import hold_use
 from noxden.den.wheels.sources import MismatchError
-from noxden.errors import InfrastructureError
+from noxden.errors import InfrastructureError, SafetyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,15 +26,32 @@ if TYPE_CHECKING:
     from noxden.den.wheels.sources import Stream
     from noxden.lock.selection import Artifact
 
-__all__ = ["Partial", "artifact_path", "find_artifact", "hash_file", "receive", "using_store"]
+__all__ = [
+    "Partial",
+    "artifact_lock",
+    "artifact_path",
+    "find_artifact",
+    "hash_file",
+    "receive",
+    "using_store",
+]
 
 _READ = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def artifact_path(den: Den, sha256: str, file: str) -> Path:
-    """Where the store keeps ``file``, whether it is there or not."""
-    return den.wheels / sha256[:2] / sha256 / file
+    """Where the store keeps ``file``, whether it is there or not.
+
+    Raises:
+        SafetyError: that would be elsewhere. Selections and manifests are read so that it never
+            is; this is the last door.
+    """
+    path = den.wheels / sha256[:2] / sha256 / file
+    if not sha256.isalnum() or "/" in file or file in {"", ".", ".."}:
+        message = f"{sha256}/{file} is no name of a file in {den.wheels}"
+        raise SafetyError(message)
+    return path
 
 
 def find_artifact(den: Den, artifact: Artifact) -> Path | None:
@@ -61,10 +78,18 @@ def using_store(den: Den, *, on_wait: Callable[[], None] | None = None) -> Itera
             os.close(lock)
 
 
-def receive(den: Den, artifact: Artifact, download: Callable[[Partial], None]) -> Path:
+def receive(
+    den: Den,
+    artifact: Artifact,
+    download: Callable[[Partial], None],
+    *,
+    on_wait: Callable[[], None] | None = None,
+    is_over: Callable[[], bool] | None = None,
+) -> Path:
     """Put ``artifact`` into the store, unless it is there, and return its file.
 
     ``download`` writes the content, or the rest of it, into the :class:`Partial` that it gets.
+    ``on_wait`` is called once where another process receives it, ``is_over`` ends the waiting.
 
     Raises:
         MismatchError: what was downloaded is not what the hash names; nothing of it is kept.
@@ -83,11 +108,37 @@ def receive(den: Den, artifact: Artifact, download: Callable[[Partial], None]) -
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     publish(
         path.parent,
-        lock=den.locks / f"wheel-{artifact.content[:32]}.lock",
-        is_whole=lambda _: find_artifact(den, artifact) is not None,
+        lock=artifact_lock(den, artifact.content),
+        is_whole=lambda _: find_artifact(den, artifact) is not None or _adopt(path),
         build=build,
+        on_wait=on_wait,
+        is_over=is_over,
     )
     return path
+
+
+def artifact_lock(den: Den, sha256: str) -> Path:
+    """The lock of who writes or removes what has this hash."""
+    return den.locks / f"wheel-{sha256[:32]}.lock"
+
+
+def _adopt(path: Path) -> bool:
+    """Give a file of the same content, that is there under another name, this name too.
+
+    Two projects may spell one file differently. The entry is not replaced for that: others use
+    the name that is there.
+    """
+    try:
+        there = [one for one in path.parent.iterdir() if one != path]
+    except OSError:
+        return False
+    for other in there:
+        if not path.exists() and hash_file(other) == path.parent.name:
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(other)
+            sync_directory(path.parent)
+            return True
+    return False
 
 
 def hash_file(path: Path) -> str:
