@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_BACKEND = '''
+BACKEND = '''
 """Makes a wheel of pyproject.toml: [tool.tiny] name, version, requires, fail, calls-itself."""
 import json
 import os
@@ -69,7 +69,7 @@ def write(folder, module):
 def make_backend(folder: Path, version: str = "1.0", requires: Sequence[str] = ()) -> Path:
     """A wheel of the backend ``tinybackend``."""
     return make_wheel(
-        folder, "tinybackend", version, {"tinybackend.py": _BACKEND}, requires=requires
+        folder, "tinybackend", version, {"tinybackend.py": BACKEND}, requires=requires
     )
 
 

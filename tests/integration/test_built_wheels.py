@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
+import errno
+import hashlib
 import logging
 import shutil
+import stat
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -14,25 +18,26 @@ import tomli
 from noxden.den.bases import ensure_base, site_packages
 from noxden.den.resolve import resolve
 from noxden.den.supply import Supply
-from noxden.den.wheels.audit import audit_selection, audit_store
+from noxden.den.wheels.backends import holding_tools
 from noxden.den.wheels.builder import Builder
 from noxden.den.wheels.built import collect_built, find_built
 from noxden.den.wheels.fetch import fetch
 from noxden.den.wheels.fill import collect_sources, fill_store, mend_store
 from noxden.den.wheels.install import localize
 from noxden.den.wheels.manifests import parse_manifest
+from noxden.den.wheels.prune import apply_prune, plan_prune
 from noxden.den.wheels.recipe import collect_conditions, plan_build
-from noxden.den.wheels.store import artifact_path
+from noxden.den.wheels.store import artifact_path, hash_file
 from noxden.den.workplace import open_workplace
 from noxden.errors import InfrastructureError, SafetyError
 from noxden.lock.request import Request
+from noxden.lock.selection import canonical_json
 from tests.conftest import make_den
 from tests.sandbox import make_wheel, run
 from tests.sdists import make_backend, make_repository, make_sdist, make_sources, write_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from noxden.den.resolve import Resolution, Workplace
     from noxden.lock.selection import Artifact
@@ -353,73 +358,6 @@ def test_a_damaged_built_wheel_is_built_again(sample: Sample, fresh_den: Path) -
     assert at.facts()["tools"] == ["tinybackend 1.0"]
 
 
-@contextlib.contextmanager
-def silent(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
-    yield lambda _: None
-
-
-def test_what_was_built_and_what_built_it_is_hashed_and_mended(
-    sample: Sample, fresh_den: Path
-) -> None:
-    at = enter(sample, fresh_den)
-    at.fill()
-    (tool,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
-    for audit in (
-        audit_selection(at.place, at.resolution, silent),
-        audit_store(at.place.den, silent),
-    ):
-        assert (audit.checked, audit.absent, audit.lines) == (3, (), [])
-    for path in (at.file, tool):
-        path.chmod(0o644)
-        path.write_bytes(path.read_bytes()[:-1] + b"X")
-    for audit in (
-        audit_selection(at.place, at.resolution, silent),
-        audit_store(at.place.den, silent),
-    ):
-        assert {damage.path for damage in audit.damages} == {at.file, tool}
-    assert len(mend_store(at.place, at.resolution, INDEX)) == 2
-    assert audit_selection(at.place, at.resolution, silent).lines == []
-    assert (at.file.exists(), tool.exists()) == (True, True)
-
-
-def test_what_built_a_wheel_may_be_missing_and_the_wheel_may_not(
-    sample: Sample, fresh_den: Path
-) -> None:
-    at = enter(sample, fresh_den)
-    at.fill()
-    wheel = at.wheel
-    (tool,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
-    tool.unlink()
-    assert audit_store(at.place.den, silent).absent == ()
-    at.file.unlink()
-    for audit in (
-        audit_selection(at.place, at.resolution, silent),
-        audit_store(at.place.den, silent),
-    ):
-        assert [one.file for one in audit.absent] == [wheel.file]
-
-
-@pytest.mark.parametrize("damage", ["garbage", "", "other"])
-def test_a_manifest_of_a_build_that_was_changed_is_told_and_written_anew(
-    damage: str, sample: Sample, fresh_den: Path
-) -> None:
-    at = enter(sample, fresh_den)
-    at.fill()
-    path, text = at.manifest, at.manifest.read_text()
-    name = path.relative_to(fresh_den).as_posix()
-    path.write_text(text.replace("format = 1", "format = 2") if damage == "other" else damage)
-    (one,) = audit_store(at.place.den, silent).lines
-    (two,) = audit_selection(at.place, at.resolution, silent).lines
-    if damage == "other":
-        assert one == f"the manifest {name} is that of another build"
-        assert two == f"the manifest of tiny 1.0, {name}, is that of another build"
-    else:
-        assert one.startswith(f"the manifest {name} cannot be used: ")
-        assert two.startswith(f"the manifest of tiny 1.0, {name}, cannot be used: ")
-    at.fill()
-    assert path.read_text() == text
-
-
 def push(at: At, remote: Path) -> None:
     for name, file in collect_built(at.place, at.resolution):
         (remote / name).parent.mkdir(parents=True, exist_ok=True)
@@ -533,6 +471,55 @@ def test_a_repository_that_is_gone_is_told(
         at.fill()
 
 
+def replace_sdist(at: At, file: Path) -> Artifact:
+    """The artifact of a project, with the content of ``file``, in the store."""
+    (artifact,) = at.resolution.artifacts
+    other = artifact._replace(content=hash_file(file), size=None)
+    path = artifact_path(at.place.den, other.content, other.file)
+    path.parent.mkdir(parents=True)
+    shutil.copy(file, path)
+    return other
+
+
+def test_a_damaged_sdist_is_not_built_and_fetched_anew_by_the_next_run(
+    sample: Sample, fresh_den: Path
+) -> None:
+    at = enter(sample, fresh_den)
+    den = at.place.den
+    (artifact,) = at.resolution.artifacts
+    fetch(den, [artifact], collect_sources(at.place, index=True))
+    path = artifact_path(den, artifact.content, artifact.file)
+    bad = write_tar(fresh_den.parent / "tiny-1.0.tar.gz", make_sources("tiny", fail="evil"))
+    path.chmod(0o644)
+    # Of the same size, so that only its hash tells.
+    path.write_bytes(bad.read_bytes()[: path.stat().st_size].ljust(path.stat().st_size, b"\0"))
+    found = hash_file(path)
+    with pytest.raises(SafetyError) as error:
+        at.fill()
+    assert str(error.value) == (
+        f"tiny 1.0: {path} is to have sha256 {artifact.content}, found {found}; it is in "
+        f"{den.wheels}/quarantine/tiny-1.0.tar.gz.{found[:12]}, so run again"
+    )
+    assert not path.exists()
+    assert at.fill() == ()
+    assert hash_file(path) == artifact.content
+    assert at.facts()["tools"] == ["tinybackend 1.0"]
+
+
+def test_an_sdist_that_cannot_be_unpacked_is_told_with_its_package(
+    sample: Sample, fresh_den: Path, tmp_path: Path
+) -> None:
+    at = enter(sample, fresh_den)
+    (tmp_path / "bad").write_bytes(b"no archive")
+    artifact = replace_sdist(at, tmp_path / "bad")
+    builder = Builder(at.place, collect_conditions(at.place, at.resolution), ())
+    with pytest.raises(InfrastructureError) as error:
+        builder.ensure(plan_build(builder.conditions, artifact))
+    assert str(error.value) == (
+        "cannot build tiny 1.0: tiny-1.0.tar.gz cannot be unpacked: not a gzip file"
+    )
+
+
 @pytest.mark.parametrize(
     ("pyproject", "complaint"),
     [
@@ -559,12 +546,8 @@ def test_what_cannot_be_built_says_why(
     sources = {**make_sources("tiny"), "pyproject.toml": pyproject, "own.py": own}
     good = make_sdist(index.folder, "tiny")
     at = enter(project(["tiny"], more=index.setting), fresh_den)
-    # The lock stands for the good one; what was fetched is another, as an index may have it.
-    bad = write_tar(good.with_name("bad.tar.gz"), sources, "tiny-1.0")
-    (artifact,) = at.resolution.artifacts
-    path = artifact_path(at.place.den, artifact.content, artifact.file)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(bad.read_bytes())
+    # uv would not lock such a project.
+    artifact = replace_sdist(at, write_tar(good.with_name("bad.tar.gz"), sources, "tiny-1.0"))
     builder = Builder(at.place, collect_conditions(at.place, at.resolution), ())
     with pytest.raises(InfrastructureError) as error:
         builder.ensure(plan_build(builder.conditions, artifact))
@@ -672,3 +655,132 @@ def test_when_everything_is_to_be_built_the_sdists_are(
     at.fill()
     assert localize(at.place, at.resolution)[1] == ["--offline", "--no-config"]
     assert at.facts()["tools"] == ["tinybackend 1.0"]
+
+
+def tools_of(at: At) -> Path:
+    """The folder in which uv finds what builds the checkout."""
+    with holding_tools(at.place, at.resolution) as variables:
+        return Path(variables["UV_FIND_LINKS"])
+
+
+def test_what_builds_the_checkout_is_a_folder_of_its_pins(
+    own: Sample, fresh_den: Path, index: Index
+) -> None:
+    make_wheel(index.folder, "helper")
+    own.edit("pyproject.toml", '["tinybackend"]', '["tinybackend", "helper"]')
+    at = enter(own, fresh_den)
+    at.fill()
+    folder = tools_of(at)
+    names = ["helper-1.0-py3-none-any.whl", "tinybackend-1.0-py3-none-any.whl"]
+    pins = {name: hash_file(index.folder / name) for name in names}
+    assert {path.name: hash_file(path) for path in folder.iterdir()} == pins
+    (listed,) = fresh_den.glob("built/requires/*.toml")
+    assert folder == listed.with_suffix("") / hashlib.sha256(canonical_json(pins)).hexdigest()
+    made = folder.stat()
+    assert tools_of(at) == folder
+    assert (folder.stat().st_ino, folder.stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
+
+
+def test_other_pins_are_another_folder_and_whoever_reads_the_first_still_can(
+    own: Sample, fresh_den: Path, index: Index
+) -> None:
+    at = enter(own, fresh_den)
+    at.fill()
+    with holding_tools(at.place, at.resolution) as variables:
+        first = Path(variables["UV_FIND_LINKS"])
+        (listed,) = fresh_den.glob("built/requires/*.toml")
+        listed.unlink()
+        shutil.rmtree(fresh_den / "uv")
+        make_backend(index.folder, "2.0")
+        at.fill()
+        second = tools_of(at)
+        assert [path.name for path in first.iterdir()] == ["tinybackend-1.0-py3-none-any.whl"]
+        assert [path.name for path in second.iterdir()] == ["tinybackend-2.0-py3-none-any.whl"]
+        assert apply_prune(at.place.den, plan_prune(at.place.den)).notes == (
+            "the store is in use; nothing was removed",
+        )
+    plan = plan_prune(at.place.den)
+    assert plan.tools == (first,)
+    apply_prune(at.place.den, plan)
+    assert [*first.parent.iterdir()] == [second]
+
+
+def test_the_folder_of_what_builds_a_checkout_goes_with_its_list(
+    own: Sample, fresh_den: Path
+) -> None:
+    at = enter(own, fresh_den)
+    at.fill()
+    folder = tools_of(at)
+    assert plan_prune(at.place.den).tools == ()
+    plan = plan_prune(at.place.den, now=time.time() + 40 * 86400)
+    assert plan.tools == (folder,)
+    apply_prune(at.place.den, plan)
+    assert not folder.parent.exists()
+
+
+def damage(path: Path) -> str:
+    """Change a file in its middle; its sha256 now."""
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"tinybackend", b"tinybackeNd"))
+    return hash_file(path)
+
+
+def test_a_damaged_tool_is_not_given_to_uv(own: Sample, fresh_den: Path) -> None:
+    at = enter(own, fresh_den)
+    at.fill()
+    (path,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
+    sha256, found = path.parent.name, damage(path)
+    with pytest.raises(SafetyError) as error:
+        tools_of(at)
+    assert str(error.value) == (
+        f"tinybackend 1.0: {path} is to have sha256 {sha256}, found {found}; it is in "
+        f"{fresh_den}/wheels/quarantine/{path.name}.{found[:12]}, so run again"
+    )
+    assert not [*fresh_den.glob("built/requires/*/*")]
+    at.fill()
+    assert [path.name for path in tools_of(at).iterdir()] == [path.name]
+
+
+def test_a_folder_of_tools_that_was_changed_is_made_again(own: Sample, fresh_den: Path) -> None:
+    at = enter(own, fresh_den)
+    at.fill()
+    folder = tools_of(at)
+    (folder / "other-1.0-py3-none-any.whl").touch()
+    assert tools_of(at) == folder
+    (tool,) = folder.iterdir()
+    good = hash_file(tool)
+    # As after a damage of the disk, which a copy has for itself.
+    copy = shutil.copy(tool, fresh_den / "copy")
+    tool.unlink()
+    shutil.move(copy, tool)
+    damage(tool)
+    tools_of(at)
+    assert hash_file(tool) == good
+
+
+def test_tools_are_copied_where_links_cannot_be_made(
+    own: Sample, fresh_den: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    at = enter(own, fresh_den)
+    at.fill()
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    (tool,) = tools_of(at).iterdir()
+    (path,) = fresh_den.glob("wheels/??/*/tinybackend-*.whl")
+    assert hash_file(tool) == path.parent.name
+    assert stat.S_IMODE(tool.stat().st_mode) == 0o444
+    assert tool.stat().st_nlink == 1
+
+
+def test_in_a_den_that_cannot_be_written_tools_are_there_or_not(
+    own: Sample, fresh_den: Path
+) -> None:
+    at = enter(own, fresh_den)
+    at.fill()
+    sealed = at._replace(place=at.place._replace(den=at.place.den._replace(writable=False)))
+    with holding_tools(sealed.place, sealed.resolution) as variables:
+        assert variables == {}
+    folder = tools_of(at)
+    assert tools_of(sealed) == folder

@@ -149,7 +149,7 @@ def test_of_two_indexes_on_a_host_the_one_that_the_lock_names_has_the_user(
 ) -> None:
     index.user = "me:mine"
     env |= {
-        "UV_INDEX": f"other={index.url}/other/simple",
+        "UV_INDEX": f"other={index.url}/files/simple",
         "UV_INDEX_OTHER_USERNAME": "you",
         "UV_INDEX_OTHER_PASSWORD": "yours",
         "UV_INDEX_LOCAL_USERNAME": "me",

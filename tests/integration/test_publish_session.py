@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.sessions.publish_run import _hide_users, compute_check_url
+from noxden.sessions.publish_run import _hide_users, collect_uploaded, compute_check_url
 from noxden.tools.uv import find_uv
 from tests.sandbox import make_wheel, run
 from tests.sdists import make_backend, make_sdist
@@ -212,7 +212,7 @@ def test_a_run_about_which_nothing_is_known_publishes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [[], ["index"], ["elsewhere", "x"]])
+@pytest.mark.parametrize("words", [[], ["index"], ["release"]])
 def test_what_is_to_be_published_where_has_to_be_said(
     words: list[str], sample: Sample, nox: RunNox
 ) -> None:
@@ -221,6 +221,52 @@ def test_what_is_to_be_published_where_has_to_be_said(
         "publish takes index with a URL or release with a folder; "
         "see nox -s publish -- --help (exit code 2)"
     ) in ran.text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["relase", "x"], "publish cannot publish to 'relase'; did you mean release?"),
+        (["elsewhere", "x"], "publish cannot publish to 'elsewhere'; known: index, release"),
+        (
+            ["index", "notaurl"],
+            "publish -- index takes the URL of an index, https://HOST/PATH, not 'notaurl'",
+        ),
+        (
+            ["index", "ftp://h/x"],
+            "publish -- index takes the URL of an index, https://HOST/PATH, not 'ftp://h/x'",
+        ),
+        (
+            ["index", "me:secret@h/x"],
+            "publish -- index takes the URL of an index, https://HOST/PATH; this is none",
+        ),
+        (
+            ["index", "http://[h/x"],
+            "publish -- index takes the URL of an index, https://HOST/PATH, not 'http://[h/x'",
+        ),
+        (
+            ["index", "http://h/x", "--check-url", "h/simple"],
+            "--check-url takes the URL of an index, https://HOST/PATH, not 'h/simple'",
+        ),
+    ],
+)
+def test_what_is_no_place_to_publish_to_is_refused_before_anything_is_fetched(
+    words: list[str], message: str, sample: Sample, nox: RunNox, fresh_den: Path
+) -> None:
+    ran = nox(sample, "-s", "publish", "--", *words, den=fresh_den)
+    assert f"{message} (exit code 2)" in ran.text
+    assert list(fresh_den.rglob("*.whl")) == []
+
+
+def test_a_file_that_uv_tries_several_times_counts_once() -> None:
+    said = (
+        "Publishing 2 files to http://h/\n"
+        "Hashing a-1.0-py3-none-any.whl (686B)\n"
+        "Uploading a-1.0-py3-none-any.whl (686B)\n"
+        "Uploading a-1.0-py3-none-any.whl (686B)\n"
+        "File b-1.0-py3-none-any.whl already exists, skipping\n"
+    )
+    assert collect_uploaded(said) == {"a-1.0-py3-none-any.whl"}
 
 
 def test_the_help_has_examples_and_it_is_no_default_session(sample: Sample, nox: RunNox) -> None:

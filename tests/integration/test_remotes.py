@@ -254,7 +254,7 @@ class Counting:
         return ""
 
     def read(self, path: str, offset: int) -> Stream:
-        raise AbsentError(f"{path} {offset}")
+        raise AbsentError(path if offset else "not there")
 
     def find_size(self, path: str) -> int:
         raise AbsentError(path)
@@ -268,9 +268,7 @@ class Counting:
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)
 @pytest.mark.usefixtures("store")
-def test_what_is_sent_again_counts_once(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_sent_again_counts_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxden.den.wheels.patience.pause", lambda *_: None)
     shown: list[Progress] = []
     pushed = push(machine.place, machine.resolution, Remote("x:", Counting()), show=shown.append)
@@ -284,8 +282,8 @@ def test_a_run_for_strangers_does_not_write(machine: Machine, store: Store, tmp_
     with pytest.raises(SafetyError) as caught:
         push(place, machine.resolution, remote)
     assert str(caught.value) == (
-        f"a run for an untrusted trigger may read remote file://{tmp_path}/store/some/prefix, "
-        "not write it; push from a push or schedule on a branch of your own"
+        f"a run for an untrusted trigger may not write remote file://{tmp_path}/store/some/prefix; "
+        "do that in a run for a push or a schedule on a branch of your own"
     )
 
 

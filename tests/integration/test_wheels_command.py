@@ -229,7 +229,9 @@ def test_a_session_with_several_pythons_has_a_key_for_each(noxden: Call, sample:
 def test_a_heavy_session_with_several_pythons_has_a_key_for_each(
     noxden: Call, sample: Sample
 ) -> None:
-    sample.edit("pyproject.toml", 'groups = ["heavy"]', 'groups = ["heavy"]\npython = ["3.98", "3.99"]')
+    sample.edit(
+        "pyproject.toml", 'groups = ["heavy"]', 'groups = ["heavy"]\npython = ["3.98", "3.99"]'
+    )
     assert noxden("key", code=2) == (
         "noxden: heavy-3.98, heavy-3.99 have a key each; name one of them by --session, or take "
         "them all by --json\n"
@@ -285,7 +287,11 @@ def test_list_shows_what_is_in_the_store_and_who_needs_it(
 
 
 def test_verify_tells_scripts_and_people_the_same(
-    sample: Sample, noxden: Call, quick_den: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+    sample: Sample,
+    noxden: Call,
+    quick_den: Path,
+    env: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     noxden("bundle")
     assert noxden("verify") == "2 files hashed, 1.8 kB; as their names say\n"

@@ -90,11 +90,16 @@ def test_a_commit_of_a_repository_is_an_artifact() -> None:
 def test_an_archive_by_url_is_an_artifact(url: str, file: str, built: bool) -> None:
     (found,) = selected(
         f'name = "x"\nversion = "1.0"\narchive = {{ url = "{url}", subdirectory = "s", '
-        f'hashes = {{ sha256 = "aa" }} }}\n'
+        f"hashes = {{ sha256 = '{sha256('x')}' }} }}\n"
     ).artifacts
-    assert (found.kind, found.file, found.content, found.is_built) == ("archive", file, "aa", built)
+    found_as = (found.kind, found.file, found.content, found.is_built)
+    assert found_as == ("archive", file, sha256("x"), built)
     assert found.canonical["subdirectory"] == "s"
-    assert found.entry["archive"] == {"url": url, "hashes": {"sha256": "aa"}, "subdirectory": "s"}
+    assert found.entry["archive"] == {
+        "url": url,
+        "hashes": {"sha256": sha256("x")},
+        "subdirectory": "s",
+    }
 
 
 def test_what_lies_in_the_checkout_is_local() -> None:

@@ -150,7 +150,7 @@ def test_wheels_of_a_live_closure_stay_and_those_only_a_dead_one_names_go(
     plan = plan_prune(den)
     assert (plan.closures, plan.artifacts) == (
         (old,),
-        (artifact_path(den, SIX.content, "").parent / SIX.content,),
+        (artifact_path(den, SIX.content, "x").parent,),
     )
     assert apply_prune(den, plan) == Pruned(plan.artifacts, plan.freed)
 

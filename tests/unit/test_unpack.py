@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import random
 import tarfile
@@ -140,10 +141,19 @@ def set_method(content: bytearray, method: int) -> bytearray:
 
 
 BROKEN = {
-    "tar.gz": ("x-1.tar.gz", damage(make_tar("w:gz")), "Error -3 while decompressing data: "),
+    # Not compressed at all, and more damage than a block is long: a header is sure to be hit.
+    "tar.gz": (
+        "x-1.tar.gz",
+        damage(bytearray(gzip.compress(make_tar("w:", 400000), 0)), 100000, 70000),
+        "Error -3 while decompressing data: invalid block type",
+    ),
     "tar.gz, cut": ("x-1.tar.gz", make_tar("w:gz")[:20000], "Compressed file ended before "),
     "tar.gz, begin": ("x-1.tar.gz", damage(make_tar("w:gz"), 0, 2), "not a gzip file"),
-    "tar.bz2": ("x-1.tar.bz2", damage(make_tar("w:bz2", 2_000_000), 1_000_000), "Invalid data stream"),
+    "tar.bz2": (
+        "x-1.tar.bz2",
+        damage(make_tar("w:bz2", 2_000_000), 1_000_000),
+        "Invalid data stream",
+    ),
     "tar.xz": ("x-1.tar.xz", damage(make_tar("w:xz")), "Corrupt input data"),
     "tar, no file": ("x-1.tar", bytearray(), "empty file"),
     "zip": ("x-1.zip", damage(make_zip(zipfile.ZIP_DEFLATED)), ""),

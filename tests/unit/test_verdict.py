@@ -236,6 +236,10 @@ def test_old_records_that_cannot_be_removed_cost_no_new_one(
     (folder / "1-directory.json").mkdir()
 
     assert record(den, tmp_path) is not None
+    assert sorted(path.name for path in folder.iterdir())[:2] == [
+        "1-directory.json",
+        "1700000000001-a.json",
+    ]
     assert [run.project for run in collect_runs(den)] == ["demo"]
 
     monkeypatch.setattr(records, "_write", refuse)

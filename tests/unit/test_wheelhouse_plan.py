@@ -79,6 +79,7 @@ def test_the_folder_may_stand_anywhere_after_export(line: str) -> None:
         ("fetch --all", "--all is for verify, not for fetch"),
         ("pull --repair", "--repair is for verify, not for pull"),
         ("verify --dry-run", "--dry-run is for prune, not for verify"),
+        ("pull --replace", "--replace is for push, not for pull"),
         ("export", "name the folder to write to: export DIR"),
         ("export one two", "wheelhouse takes no 'two'; known: "),
     ],

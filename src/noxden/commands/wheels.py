@@ -144,10 +144,11 @@ def bundle(  # noqa: PLR0913 - an option each
 ) -> None:
     """Make DIR hold the wheels of a selection and nothing else, for a CI cache to save.
 
+    Only files of the lock are in it: no wheel that was built here of a package without one.
     Wheels that the store lacks are fetched before: from DIR itself where it is the project's
     bundle, from the remote, from the index. DIR is NOXDEN_BUNDLE or .noxden/bundle where none
     is named; that bundle is the first source of wheels for every session that fetches any.
-    A folder that holds something else is refused (4).
+    A folder that holds something else is refused (4), and so is a damaged wheel of the store.
     """
     request = make_request(groups, only_groups, extras, packages, python)
     done = make_bundle(caller, choose_wheels(caller, session, request), folder)

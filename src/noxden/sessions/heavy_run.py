@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING
 from noxden.config import UnitConfig, find_config
 from noxden.den.resolve import resolve
 from noxden.den.supply import Supply
-from noxden.den.wheels.fill import fill_store, mend_store, refuse_missing
-from noxden.den.wheels.records import collect_runs, record_run
-from noxden.den.wheels.verdict import compute_verdicts, find_wasted
 from noxden.den.workplace import open_workplace
 from noxden.errors import UsageError
 from noxden.render import render_size
-from noxden.render_verdict import render_verdict_markdown, render_waste
 from noxden.sessions.backend import DenEnvironment
 from noxden.sessions.meter import show_progress
 from noxden.sessions.options import SessionOptions
@@ -80,6 +76,10 @@ def _open_place(run: Run) -> Workplace:
 
 def _fill(run: Run, venv: DenEnvironment, place: Workplace) -> StepResult:
     """Fill the store; with ``--refresh`` hash what it has before."""
+    # A warm session needs nothing of this.
+    from noxden.den.wheels.fill import fill_store, mend_store, refuse_missing
+    from noxden.den.wheels.records import record_run
+
     start = time.perf_counter()
     options = SessionOptions.from_venv_params(venv.venv_params)
     resolution = resolve(place, options.request(venv.interpreter), complete=True)
@@ -101,6 +101,10 @@ def _fill(run: Run, venv: DenEnvironment, place: Workplace) -> StepResult:
 
 def _tell_verdict(run: Run, place: Workplace) -> None:
     """Say what caching wheels gained or cost here, and which wheels are of no use here."""
+    from noxden.den.wheels.records import collect_runs
+    from noxden.den.wheels.verdict import compute_verdicts, find_wasted
+    from noxden.render_verdict import render_verdict_markdown, render_waste
+
     runs = collect_runs(place.den)
     for given in runs[-1].given if runs else ():
         said = f"{given.artifacts} from the {given.source}, {render_size(given.bytes)}"

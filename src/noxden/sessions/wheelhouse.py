@@ -34,7 +34,7 @@ actions:
   pull         the same, from the bundle and the remote only; tells what they lack
   push         fetch, and give the remote what it lacks
   export DIR   fetch, and write a folder that pip and uv install from without an index
-  verify       hash what the store has and compare
+  verify       hash what the store has and compare, tell what it lacks
   list         the closures of the store
   prune        remove what no session of a project stands on any more
 
@@ -110,7 +110,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--flat", action="store_true", help="export: no folders in DIR, as in a release")
     add("--all", action="store_true", help="verify: all closures of the store")
     add("--replace", action="store_true", help="push: send everything, whatever is there")
-    add("--repair", action="store_true", help="verify: fetch again what is wrong")
+    add("--repair", action="store_true", help="verify: fetch what is wrong or missing")
     add("--dry-run", action="store_true", help="prune: show what would go, remove nothing")
     add("--json", action="store_true", help="print JSON for scripts")
 

@@ -77,7 +77,7 @@ def _repair(task: Task) -> Iterator[Outcome]:
         parts = [
             f"{wrong} wheels were wrong and fetched again",
             f"{number} were missing and fetched" if number else "",
-            "the manifest of the closure was wrong and is written anew" if problem else "",
+            "the closure was written anew" if problem else "",
         ]
         data = {"closure": resolution.closure_id, "mended": mended, "fetched": number}
         status = "failed" if fetched.missing else "passed"

@@ -97,7 +97,7 @@ def _ask(
             allow_redirects=method == "HEAD",
         ) as response:
             # What is written is not sent on to another place, so a redirect is a refusal.
-            if response.ok and not response.is_redirect:
+            if response.status_code < requests.codes.multiple_choices:
                 return response
             after = read_retry_after(response.headers.get("Retry-After", ""), time.time())
             status = response.status_code

@@ -29,6 +29,7 @@ from noxden.errors import InfrastructureError, SafetyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from noxden.den.resolve import Resolution, Workplace
     from noxden.den.supply import Supply
@@ -57,6 +58,7 @@ def supply_built(
     wanted = [artifact for artifact in resolution.artifacts if artifact.is_built]
     if not wanted:
         return []
+    _clear(place.den.built)
     builder = Builder(place, collect_conditions(place, resolution), tuple(sources))
     return list(builder.supply(wanted, build=supply.from_index))
 
@@ -224,8 +226,7 @@ def open_bench(builder: Builder, recipe: Recipe) -> Iterator[Bench]:
     folder = builder.place.den.built
     try:
         folder.mkdir(exist_ok=True)
-        for leftover in find_leftovers(folder):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear(folder)
         work = folder / sibling_name()
         work.mkdir()
         try:
@@ -236,3 +237,10 @@ def open_bench(builder: Builder, recipe: Recipe) -> Iterator[Bench]:
     except OSError as error:
         message = f"cannot build {recipe.label}: {error.filename}: {error.strerror}"
         raise InfrastructureError(message) from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed builds left in ``folder``."""
+    with contextlib.suppress(FileNotFoundError):
+        for leftover in find_leftovers(folder):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from noxden.den.wheels.patience import StoppedError, deserves_more, pause
-from noxden.den.wheels.sources import AbsentError, Abortable, MismatchError, SourceError
+from noxden.den.wheels.sources import Abortable, AbsentError, MismatchError, SourceError
 from noxden.den.wheels.store import find_artifact, receive
 from noxden.errors import SafetyError
 

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxden.den.wheels.remote_errors import explain_opendal
+from noxden.den.wheels.patience import UnreachableError
+from noxden.den.wheels.remote_errors import explain_opendal, is_unsent
 from noxden.den.wheels.services import UPLOADS, compute_service
 from noxden.den.wheels.sources import SourceError, Stream
 from noxden.tools.http import read_timeout
@@ -108,7 +109,7 @@ class OpendalObjects:
             (root / UPLOADS).mkdir(exist_ok=True)
         _remove_old(root / UPLOADS)
         self._prepared = True
-        return f"made the folder {root}" if made else ""
+        return "made its folder" if made else ""
 
     def read(self, path: str, offset: int) -> Stream:
         """Begin to read; the first block is there, so that what is not is known."""
@@ -132,7 +133,18 @@ class OpendalObjects:
                 while block := file.read(_READ):
                     yield block
         except Exception as error:
-            raise explain_opendal(error) from error
+            raise self._explain_read(error, path) from error
+
+    def _explain_read(self, error: Exception, path: str) -> SourceError:
+        """Why a read failed; of what never reached a server OpenDAL tells only other operations."""
+        if is_unsent(error):
+            try:
+                self.find_size(path)
+            except UnreachableError as known:
+                return known
+            except SourceError:
+                pass
+        return explain_opendal(error)
 
     def find_size(self, path: str) -> int:
         """Bytes of a file."""

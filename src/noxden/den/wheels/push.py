@@ -13,7 +13,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
-from noxden._switches import is_untrusted
+from noxden._switches import refuse_untrusted_write
 from noxden.den.wheels.closures import render_closure
 from noxden.den.wheels.fetch import Progress
 from noxden.den.wheels.patience import StoppedError
@@ -114,12 +114,7 @@ def prepare_push(place: Workplace, remote: Remote) -> str:
         UsageError: the remote can only be read.
         RemoteError: what has to be there cannot be made.
     """
-    if is_untrusted(place.env):
-        message = (
-            f"a run for an untrusted trigger may read {remote.name}, not write it; push from a "
-            f"push or schedule on a branch of your own"
-        )
-        raise SafetyError(message)
+    refuse_untrusted_write(place.env, f"write {remote.name}")
     if not remote.is_writable:
         message = (
             f"{remote.name} can only be read: push to what serves it (file:, s3:, webdav: ...)"

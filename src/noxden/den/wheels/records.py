@@ -94,10 +94,15 @@ def record_run(
         _write(place.den, run)
     except OSError:
         return None
-    with contextlib.suppress(OSError):
-        for file in _find_records(place.den)[:-_KEPT]:
-            file.unlink(missing_ok=True)
+    _remove_oldest(place.den)
     return run
+
+
+def _remove_oldest(den: Den) -> None:
+    """Leave the newest records; of two runs that do this at once neither minds the other."""
+    for file in _find_records(den)[:-_KEPT]:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def _describe(place: Workplace, resolution: Resolution, fetched: Fetched | None) -> Run:

@@ -16,7 +16,7 @@ from noxden.den.wheels.patience import UnreachableError
 from noxden.den.wheels.sources import AbsentError, SourceError
 from noxden.tools.http import read_retry_after
 
-__all__ = ["explain_opendal", "explain_status"]
+__all__ = ["explain_opendal", "explain_status", "is_unsent"]
 
 _WORDS = {
     # What the stores say themselves, in the body of an answer.
@@ -82,6 +82,12 @@ def explain_opendal(error: Exception) -> SourceError:
     after_s = read_retry_after(_read(_AFTER, said), time.time())
     again = kind == "RateLimited" or "(temporary)" in said
     return SourceError(reason or f"fails with {kind}", again=again, after_s=after_s)
+
+
+def is_unsent(error: Exception) -> bool:
+    """Whether a request reached no server, and the error does not say why."""
+    said = str(error)
+    return "error sending request" in said and not _UNREACHABLE.search(said)
 
 
 def explain_status(status: int, after: str, date: str) -> SourceError:

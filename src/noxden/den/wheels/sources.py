@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from noxden.lock.selection import Artifact
 
-__all__ = ["AbsentError", "Abortable", "MismatchError", "Source", "SourceError", "Stream"]
+__all__ = ["Abortable", "AbsentError", "MismatchError", "Source", "SourceError", "Stream"]
 
 
 class SourceError(Exception):
