@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import noxden
 
-heavy = noxden.heavy(groups=["test"])
+heavy = noxden.heavy()

@@ -189,6 +189,8 @@ def test_pull_tells_what_the_remote_lacks_and_keeps_the_rest(
     assert stored(fresh_den) == [BULKY]
     assert index.files == []
     assert steps(ran)[0].startswith("pull  failed | 1 of 2 wheels fetched, ")
+    told = json.loads((sample.path / ".noxden" / "wheelhouse" / "summary.json").read_text())
+    assert [(step["name"], step["status"]) for step in told["steps"]] == [("pull", "failed")]
 
 
 @pytest.mark.parametrize("action", ["pull", "push"])

@@ -88,6 +88,8 @@ class Run(NamedTuple):
     """The other words after ``--``; always empty for a kind that passes nothing on."""
     notes: list[str]
     """Markdown that the work wants at the end of the summary."""
+    done: list[StepResult]
+    """The steps that are done, for the summary of a work that ends with an error."""
 
 
 class Kind(NamedTuple):
@@ -240,6 +242,7 @@ def _execute(kind: Kind, settings: object, rule: Rule | None, session: nox.Sessi
     except nox.command.CommandFailed as failed:
         error = WorkError(f"a command failed: {failed.reason}")
     output = run.output if run else _open_output(session, find_project(), None)
+    steps = steps or tuple(run.done if run else ())
     seconds = time.perf_counter() - start
     summary = _summarize(session, steps, error, seconds)
     if closed:
@@ -281,9 +284,9 @@ def _open_run(kind: Kind, session: nox.Session) -> Run:
     project = find_project()
     if options.help:
         sys.stdout.write(parser.format_help())
-        return Run(session, project, project, options, rest, [])
+        return Run(session, project, project, options, rest, [], [])
     named = Path(session.invoked_from, options.output) if options.output else None
-    return Run(session, project, _open_output(session, project, named), options, rest, [])
+    return Run(session, project, _open_output(session, project, named), options, rest, [], [])
 
 
 def _open_output(session: nox.Session, project: Path, named: Path | None) -> Path:

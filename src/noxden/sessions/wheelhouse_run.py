@@ -51,7 +51,7 @@ def run_wheelhouse(settings: WheelhouseSettings, run: Run) -> tuple[StepResult, 
     env = {**os.environ, **collect_variables(run), **alone}
     place = open_workplace(Path.cwd(), env, find_config(Path.cwd(), env).den)
     outcomes: list[Outcome] = []
-    steps: list[StepResult] = []
+    steps = run.done
     start = time.perf_counter()
     try:
         for outcome in _ACTIONS[order.action](Task(run, place, order)):

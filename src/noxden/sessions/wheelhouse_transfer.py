@@ -151,7 +151,7 @@ def push(task: Task) -> Iterator[Outcome]:
     made = prepare_push(task.place, remote)
     replace: bool = task.run.options.replace
     for wanted in task.order.wanted:
-        resolution = resolve_wheels(task.place, wanted.request, wanted.platform)
+        resolution = task.resolve(wanted)
         refuse_missing(task.place, task.fill(wanted, resolution))
         extra = collect_built(task.place, resolution)
         with show_progress(task.run.session.log) as show:
