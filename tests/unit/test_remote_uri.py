@@ -198,3 +198,9 @@ def test_what_opendal_says_of_a_wrong_clock_and_of_nothing_known() -> None:
         kind="NotFound", state="permanent", status=404, after="", said="NoSuchKey"
     )))  # fmt: skip
     assert isinstance(gone, AbsentError)
+
+
+def test_what_is_not_of_the_store_is_a_bug_and_not_taken_for_a_dead_remote() -> None:
+    with pytest.raises(ZeroDivisionError):
+        explain_opendal(ZeroDivisionError())
+    assert isinstance(explain_opendal(OSError("gone")), SourceError)

@@ -96,6 +96,7 @@ def _fill(run: Run, venv: DenEnvironment, place: Workplace) -> StepResult:
     total = len(resolution.artifacts)
     number = sum(transfer.artifacts for transfer in fetched.transfers)
     detail = f"{number} of {total} wheels fetched, {render_size(fetched.bytes)}"
+    run.session.log(f"wheels: {detail}")
     return StepResult("wheels", "passed", time.perf_counter() - start, detail)
 
 

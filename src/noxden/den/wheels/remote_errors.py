@@ -18,6 +18,7 @@ from noxden.tools.http import read_retry_after
 
 __all__ = ["explain_opendal", "explain_status", "is_unsent"]
 
+_EXCEPTIONS = "opendal.exceptions"
 _WORDS = {
     # What the stores say themselves, in the body of an answer.
     r"ExpiredToken|TokenRefreshRequired|token.{0,20}expired": (
@@ -67,7 +68,13 @@ _SKEW_S = 300.0
 
 
 def explain_opendal(error: Exception) -> SourceError:
-    """What the error of an operator is for noxden."""
+    """What the error of an operator is for noxden.
+
+    OpenDAL's exceptions have no root of their own, so its callers catch all; what is neither
+    OpenDAL's nor the system's is a bug, and raised on.
+    """
+    if not isinstance(error, OSError) and type(error).__module__ != _EXCEPTIONS:
+        raise error
     said = str(error).partition("Backtrace")[0]
     if _SILENT.search(said):
         return SilentError("does not answer in time", again=True)
