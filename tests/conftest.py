@@ -121,6 +121,7 @@ def env(den: Path, tmp_path: Path) -> dict[str, str]:
     return clean | {
         "NOXDEN_DIR": str(den),
         "UV_CACHE_DIR": str(den / "uv"),
+        "NOXDEN_CARD_LOCKS": str(tmp_path / "card-locks"),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
     }

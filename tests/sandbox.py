@@ -38,8 +38,8 @@ _SINGLE = {
 def clean_environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """``given`` without what a shell, nox, pytest or CI adds, and with a default den that cannot be opened.
 
-    ``home`` holds the caches and settings of the programs that tests start. The default den
-    would be ``home/cache/noxden``, which is a file.
+    ``home`` holds the caches and settings of the programs that tests start, and the locks of
+    cards. The default den would be ``home/cache/noxden``, which is a file.
     """
     kept = {
         name: value
@@ -59,6 +59,8 @@ def clean_environment(given: Mapping[str, str], home: Path) -> dict[str, str]:
         given.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local" / "share" / "uv" / "python"
     )
     return kept | {
+        # Cards of this host are no concern of tests.
+        "NOXDEN_CARD_LOCKS": str(home / "card-locks"),
         "PATH": os.pathsep.join([own, *(part for part in folders if part != own)]),
         "NO_COLOR": "1",
         "UV_PYTHON_DOWNLOADS": "never",

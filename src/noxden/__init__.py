@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from noxden.sessions.decorator import session
+    from noxden.sessions.device import device
     from noxden.sessions.heavy import heavy
     from noxden.sessions.lint import lint
     from noxden.sessions.packaging import packaging
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from noxden.sessions.wheelhouse import wheelhouse
 
 __all__ = [
+    "device",
     "heavy",
     "lint",
     "packaging",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "device": "noxden.sessions.device",
     "heavy": "noxden.sessions.heavy",
     "lint": "noxden.sessions.lint",
     "packaging": "noxden.sessions.packaging",

@@ -11,7 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from noxden._rule import make_rule
-from noxden.config import TABLES, Config
+from noxden.config import NESTED, TABLES, Config, DeviceConfig
 from noxden.den.layout import find_memo
 from noxden.den.limits import parse_age, parse_size
 from noxden.den.memo import compute_digest, recall, remember
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Setting", "collect_settings", "load", "load_remembered"]
 
-_MEMO_FORMAT = 3
+_MEMO_FORMAT = 4
 _PREFIX = "tool.noxden"
+_TLS_FILES = 3
+"""Authority, certificate, key."""
 
 
 class Setting(NamedTuple):
@@ -46,7 +48,8 @@ def load_remembered(
     folder = find_memo(env)
     if folder is None:
         return load(text, file, overrides)
-    fields = [Config(), Config._fields, *(table._fields for table in TABLES.values())]
+    kinds = (*TABLES.values(), *NESTED.values())
+    fields = [Config(), Config._fields, *(table._fields for table in kinds)]
     digest = compute_digest(_MEMO_FORMAT, text.hex(), overrides, fields)
     found = recall(folder, "config", digest)
     if found is not None:
@@ -70,20 +73,52 @@ def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
     values: dict[str, Any] = {}
     for name, kind in TABLES.items():
         rows = table.get(name, {})
-        if not isinstance(rows, dict):
-            message = f"{file}: {_PREFIX}.{name} is to be a table, got {rows!r}"
-            raise UsageError(message)
-        _refuse_unknown(rows, kind._fields, f"{_PREFIX}.{name}", file)
-        given = {key.replace("-", "_"): value for key, value in rows.items()}
         hints = get_type_hints(kind)
-        checked = _convert(given, hints, f"{file}: {_PREFIX}.{name}.{{key}}", strict=True)
+        checked = _read_rows(rows, kind, f"{_PREFIX}.{name}", file)
         own = _overrides_of(name, kind, overrides)
         variable = f"environment variable NOXDEN_{name.upper()}_{{variable}}"
         checked |= _convert(own, hints, variable, strict=False)
         values[name] = kind(**checked)
     _check_rule(values["heavy"], file, overrides)
+    _check_device(values["device"], file)
     _check_values(values, file, overrides)
     return Config(**values, sessions=_read_sessions(table, file, overrides))
+
+
+def _read_rows(rows: object, kind: type, path: str, file: Path) -> dict[str, Any]:
+    """The fields of ``kind`` that the table at ``path`` sets, tables inside of it read too.
+
+    Raises:
+        UsageError: it is not a table, or a key or a value of it is not known.
+    """
+    if not isinstance(rows, dict):
+        message = f"{file}: {path} is to be a table, got {rows!r}"
+        raise UsageError(message)
+    _refuse_unknown(rows, kind._fields, path, file)  # type: ignore[attr-defined]
+    given = {key.replace("-", "_"): value for key, value in rows.items()}
+    inner = {name: given.pop(name) for name in tuple(given) if name in NESTED}
+    values = _convert(given, get_type_hints(kind), f"{file}: {path}.{{key}}", strict=True)
+    return values | {
+        name: _read_inner(value, NESTED[name], f"{path}.{name}", file)
+        for name, value in inner.items()
+    }
+
+
+def _read_inner(value: object, kind: type, path: str, file: Path) -> object:
+    """A table, or each of an array of tables, as ``kind``.
+
+    Raises:
+        UsageError: as :func:`_read_rows`, or a field that has no default is missing.
+    """
+    if isinstance(value, list):
+        return tuple(_read_inner(one, kind, f"{path}[{at}]", file) for at, one in enumerate(value))
+    rows = _read_rows(value, kind, path, file)
+    try:
+        return kind(**rows)
+    except TypeError as error:
+        missing = [name for name in kind._fields if name not in {*rows, *kind._field_defaults}]  # type: ignore[attr-defined]
+        message = f"{file}: {path} needs {', '.join(missing)}"
+        raise UsageError(message) from error
 
 
 def _check_rule(heavy: HeavyConfig, file: Path, overrides: Mapping[str, str]) -> None:
@@ -96,6 +131,40 @@ def _check_rule(heavy: HeavyConfig, file: Path, overrides: Mapping[str, str]) ->
     place = f"{file}: {_PREFIX}.heavy.events"
     place = f"environment variable {variable}" if variable in overrides else place
     make_rule(heavy.events, heavy.label, heavy.input, place)
+
+
+def _check_device(device: DeviceConfig, file: Path) -> None:
+    """Refuse stages that cannot be, and a cluster of a kind that is not known.
+
+    Raises:
+        UsageError: with the place of the value, and what it may be.
+    """
+    place = f"{file}: {_PREFIX}.device"
+    numbers = [stage.number for stage in device.stage]
+    for at, stage in enumerate(device.stage):
+        said = ""
+        if not 0 < stage.coverage <= 1:
+            said = f"coverage is a share, more than 0 and at most 1, got {stage.coverage}"
+        elif stage.cards < 1 or stage.number < 0:
+            said = "number is 0 or more, and cards 1 or more"
+        elif numbers.count(stage.number) > 1:
+            said = f"there are several stages {stage.number}; give each a number of its own"
+        if said:
+            message = f"{place}.stage[{at}]: {said}"
+            raise UsageError(message)
+    for pair in device.env:
+        if "=" not in pair:
+            message = f"{place}.env takes NAME=value, got {pair!r}"
+            raise UsageError(message)
+    cluster = device.cluster
+    if cluster.tls and len(cluster.tls) != _TLS_FILES:
+        message = f"{place}.cluster.tls takes three files: authority, certificate, key"
+        raise UsageError(message)
+    try:
+        _one_of("", "slurm", "lsf")(cluster.kind)
+    except UsageError as error:
+        message = f"{place}.cluster.kind: {error}"
+        raise UsageError(message) from error
 
 
 def _check_values(values: Mapping[str, Any], file: Path, overrides: Mapping[str, str]) -> None:
@@ -134,6 +203,8 @@ _CHECKS: Mapping[str, Callable[[str], object]] = {
     "den.max_size": parse_size,
     "den.max_age": parse_age,
     "den.trust": _one_of("locked", "built"),
+    "device.provider": _one_of("auto", "spyre", "cuda", "env", "simulated"),
+    "device.engine": _one_of("local", "dask"),
 }
 
 
@@ -168,8 +239,30 @@ def collect_settings(text: bytes, file: Path, overrides: Mapping[str, str]) -> l
             variable = f"NOXDEN_{name}_{field}".upper()
             value = getattr(getattr(config, name), field)
             path = f"{name}.{field.replace('_', '-')}"
-            settings.append(Setting(path, value, source(field, variable, table.get(name, {}))))
+            found = Setting(path, value, source(field, variable, table.get(name, {})))
+            settings += _flatten(found, table.get(name, {}).get(field, {}), file)
     return settings
+
+
+def _flatten(setting: Setting, rows: object, file: Path) -> list[Setting]:
+    """A setting; of one that is a table, every value of it."""
+    field = setting.name.rpartition(".")[2]
+    if field == "stage":
+        stages: Any = setting.value
+        return [setting._replace(value=tuple(stage._asdict() for stage in stages))]
+    if field not in NESTED:
+        return [setting]
+    inner: Any = setting.value
+    given = rows if isinstance(rows, dict) else {}
+    keys = {name: name.replace("_", "-") for name in inner._fields}
+    return [
+        Setting(
+            f"{setting.name}.{key}",
+            getattr(inner, name),
+            file.name if key in given or name in given else "default",
+        )
+        for name, key in keys.items()
+    ]
 
 
 def _read_table(text: bytes, file: Path) -> dict[str, Any]:
@@ -248,7 +341,21 @@ def _from_json(found: list[Any]) -> Config:
     """The configuration from its JSON form: the values in the order of the fields."""
     sessions, *tables = found
     values: dict[str, Any] = {
-        name: kind._make(tuple(value) if isinstance(value, list) else value for value in row)
-        for (name, kind), row in zip(TABLES.items(), tables, strict=True)
+        name: _rebuild(row, kind) for (name, kind), row in zip(TABLES.items(), tables, strict=True)
     }
     return Config(tuple(sessions), **values)
+
+
+def _rebuild(row: list[Any], kind: type) -> object:
+    """A table from its JSON form."""
+    fields: dict[str, Any] = dict(zip(kind._fields, row, strict=True))  # type: ignore[attr-defined]
+    for name, value in fields.items():
+        if not isinstance(value, list):
+            continue
+        if name not in NESTED:
+            fields[name] = tuple(value)
+        elif name == "stage":
+            fields[name] = tuple(_rebuild(one, NESTED[name]) for one in value)
+        else:
+            fields[name] = _rebuild(value, NESTED[name])
+    return kind(**fields)

@@ -9,10 +9,13 @@ from noxden.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["RULE", "Rule", "make_rule"]
+__all__ = ["RULE", "SETTINGS", "Rule", "make_rule"]
 
 RULE = "noxden_rule"
 """The attribute of a session function that holds what opens its gate."""
+
+SETTINGS = "noxden_settings"
+"""The attribute of a session function that holds the settings of its factory."""
 
 _OPENERS = ("always", "label", "input", "schedule")
 _NEVER = "never"

@@ -27,11 +27,15 @@ __all__ = [
 SWITCHES = {
     "NOXDEN_TRUST": "trusted",
     "NOXDEN_OFFLINE": "0",
+    "NOXDEN_ARTIFACT_URL": "",
+    "NOXDEN_HUD_DELIVERY_ID": "",
+    "NOXDEN_HUD_EVENT_TYPE": "",
     "NOXDEN_REMOTE": "",
     "NOXDEN_REMOTE_USERNAME": "",
     "NOXDEN_REMOTE_PASSWORD": "",
     "NOXDEN_BUNDLE": "",
     "NOXDEN_ALLOW_UNSAFE_LOCKS": "0",
+    "NOXDEN_CARD_LOCKS": "",
     "NOXDEN_DEBUG": "0",
 }
 """Variables that are not in ``[tool.noxden]``, and what counts when they are not set."""

@@ -33,6 +33,7 @@ _COMMANDS = {
     "wheels": "Look after the wheel store, and make bundles for CI caches.",
     "venv": "Make an environment for editors and shells.",
     "ci": "Tell what started this run, and what may run for it.",
+    "device": "List cards; plan stages; tell why a test is in scope.",
     "doctor": "Look for what is wrong, with remedies.",
 }
 """The subcommands, in the order of the help, each in the module of its name."""
@@ -140,12 +141,14 @@ def main(args: Sequence[str] | None = None, caller: Caller | None = None) -> int
 
 def _explain(error: BaseException) -> tuple[int, str]:
     """The exit code for ``error`` and what to say about it; empty where nothing is left to say."""
+    from noxden.render import ReaderLeftError
+
     match error:
         case click.ClickException():
             return error.exit_code, ""
         case KeyboardInterrupt() | click.Abort():
             return _INTERRUPTED, ""
-        case BrokenPipeError():
+        case BrokenPipeError() | ReaderLeftError():
             # Whoever read the output has seen enough; Python must not complain at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0, ""

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "ClusterConfig",
     "Config",
     "DenConfig",
+    "DeviceConfig",
     "HeavyConfig",
     "LintConfig",
     "PackagingConfig",
+    "ScopeConfig",
+    "StageConfig",
     "UnitConfig",
     "check_variables",
     "collect_overrides",
@@ -82,6 +86,117 @@ class HeavyConfig(NamedTuple):
     ``trusted`` beside one of them, not for a fork."""
 
 
+class ScopeConfig(NamedTuple):
+    """``[tool.noxden.device.scope]``: which tests count at all, see :mod:`noxden.device.scope`."""
+
+    defaults: bool = True
+    """Leave out training tests and those of other accelerators, by the patterns of noxden."""
+    allow_paths: tuple[str, ...] = ()
+    """Globs over canonical files; what they match is in scope whatever the defaults say."""
+    allow_names: tuple[str, ...] = ()
+    """Globs over canonical ids, likewise."""
+    allow_markers: tuple[str, ...] = ()
+    """Names of markers, likewise."""
+    deny_paths: tuple[str, ...] = ()
+    """Globs over canonical files that are out of scope, whatever else is said."""
+    deny_names: tuple[str, ...] = ()
+    """Globs over canonical ids, likewise."""
+    deny_markers: tuple[str, ...] = ()
+    """Names of markers, likewise."""
+    disabled_tests: str = ""
+    """A disabled-tests JSON as PyTorch keeps it, by its path in the project."""
+    hw: tuple[str, ...] = ("GENERIC", "ACCELERATOR")
+    """PyTorch's hardware classes that are in scope, where the checkout has classes."""
+
+
+class StageConfig(NamedTuple):
+    """``[[tool.noxden.device.stage]]``: a step of a rollout."""
+
+    number: int
+    """What ``--stage`` takes."""
+    cards: int = 1
+    """How many cards it is meant for."""
+    coverage: float = 1.0
+    """Share of the tests in scope that it runs, more than 0 and at most 1."""
+    frequency: str = "nightly"
+    """How often it runs, in words: ``on pull request``, ``nightly``, ``3-4 times a day``."""
+    blocking: bool = True
+    """Whether failed tests fail the session."""
+    tests: tuple[str, ...] = ()
+    """What is collected, as pytest takes it; empty is what ``device.tests`` says."""
+
+
+class ClusterConfig(NamedTuple):
+    """``[tool.noxden.device.cluster]``: the jobs that dask-jobqueue starts, one for each card."""
+
+    kind: str = ""
+    """``slurm`` or ``lsf``; empty is no cluster."""
+    queue: str = ""
+    """Partition or queue; empty is the cluster's default."""
+    cores: int = 1
+    """Processors for each job."""
+    memory: str = "4GB"
+    """Memory for each job."""
+    walltime: str = "02:00:00"
+    """Longest time of a job, as the cluster takes it."""
+    directives: tuple[str, ...] = ()
+    """Further lines of the job's header, without their prefix: ``--gres=card:1``."""
+    prologue: tuple[str, ...] = ()
+    """Shell lines that run before the worker."""
+    interface: str = ""
+    """Network interface of scheduler and workers; empty is loopback. Others need ``tls``."""
+    tls: tuple[str, ...] = ()
+    """Three files: authority, certificate, key."""
+
+
+class DeviceConfig(NamedTuple):
+    """``[tool.noxden.device]``."""
+
+    groups: tuple[str, ...] = ("test",)
+    """Dependency groups that hold pytest, pytest-reportlog and what the tests import."""
+    python: str | None = None
+    """Interpreter request; ``None`` is the project's own choice."""
+    tests: tuple[str, ...] = ()
+    """What is collected, as pytest takes it: ``tests``, ``--pyargs numpy``; empty leaves it to
+    pytest's own configuration."""
+    markers: str = ""
+    """A ``-m`` expression over what is collected; empty takes all."""
+    provider: str = "auto"
+    """``spyre``, ``cuda``, ``env``, ``simulated``, or ``auto``: the first that finds cards."""
+    variable: str = ""
+    """For the provider ``env``: the variable that lists the devices."""
+    cards: int = 0
+    """At most this many cards; 0 is all there are. Of ``simulated``, how many there are."""
+    simulate: tuple[str, ...] = ()
+    """Faults of simulated cards, ``CARD:FAULT``, see :mod:`noxden.device.providers.simulated`."""
+    retries: int = 1
+    """How often a failed test is tried again, each time on another card in a new process."""
+    card_faults: int = 2
+    """After so many faults one after the other a card is used no more in this run."""
+    timeout: float = 1800.0
+    """Seconds that one test may take."""
+    stall: float = 300.0
+    """Seconds without output or a result after which an attempt is ended."""
+    lease: float = 600.0
+    """Seconds to wait for a card that somebody else holds or that does not open."""
+    engine: str = "local"
+    """``local`` or ``dask``."""
+    scheduler: str = ""
+    """For ``dask``: address of a scheduler that runs already, ``tls://host:8786``."""
+    env: tuple[str, ...] = ()
+    """Variables for the tests, ``NAME=value``; an empty value unsets."""
+    scope: ScopeConfig = ScopeConfig()
+    stage: tuple[StageConfig, ...] = (
+        StageConfig(0, 24, 1.0, "on pull request"),
+        StageConfig(1, 128, 0.05),
+        StageConfig(2, 512, 0.25),
+        StageConfig(3, 1024, 0.50, "3-4 times a day"),
+        StageConfig(4, 2048, 0.80, "on pull request", blocking=False),
+    )
+    """The steps of the rollout; by default the five by which PyTorch comes to Spyre cards."""
+    cluster: ClusterConfig = ClusterConfig()
+
+
 class PackagingConfig(NamedTuple):
     """``[tool.noxden.packaging]``."""
 
@@ -115,6 +230,7 @@ class Config(NamedTuple):
         "lint",
         "unit",
         "heavy",
+        "device",
         "packaging",
         "wheelhouse",
         "publish",
@@ -123,6 +239,7 @@ class Config(NamedTuple):
     lint: LintConfig = LintConfig()
     unit: UnitConfig = UnitConfig()
     heavy: HeavyConfig = HeavyConfig()
+    device: DeviceConfig = DeviceConfig()
     packaging: PackagingConfig = PackagingConfig()
     den: DenConfig = DenConfig()
 
@@ -189,13 +306,23 @@ def collect_overrides(env: Mapping[str, str]) -> dict[str, str]:
     return {name: env[name] for name in env if name.startswith(_OVERRIDES)}
 
 
-TABLES: dict[str, type[LintConfig | UnitConfig | HeavyConfig | PackagingConfig | DenConfig]] = {
+TABLES: dict[
+    str,
+    type[LintConfig | UnitConfig | HeavyConfig | DeviceConfig | PackagingConfig | DenConfig],
+] = {
     "lint": LintConfig,
     "unit": UnitConfig,
     "heavy": HeavyConfig,
+    "device": DeviceConfig,
     "packaging": PackagingConfig,
     "den": DenConfig,
 }
+NESTED: dict[str, type[ScopeConfig | StageConfig | ClusterConfig]] = {
+    "scope": ScopeConfig,
+    "stage": StageConfig,
+    "cluster": ClusterConfig,
+}
+"""Fields that are tables of their own, or (``stage``) arrays of tables; no variable sets them."""
 _OVERRIDES = (*(f"NOXDEN_{table.upper()}_" for table in TABLES), "NOXDEN_SESSIONS")
 
 _KNOWN = frozenset(
@@ -207,8 +334,21 @@ _KNOWN = frozenset(
             f"NOXDEN_{table}_{field}".upper()
             for table, kind in TABLES.items()
             for field in kind._fields
+            if field not in NESTED
         ),
     }
 )
-_OURS = frozenset({"NOXDEN_COVER_WORKERS", "NOXDEN_NOT_FROM_WHEEL", "NOXDEN_WHEEL"})
-"""What a unit session sets for its tests, which may run noxden themselves."""
+_OURS = frozenset(
+    {
+        "NOXDEN_ATTEMPT",
+        "NOXDEN_ATTEMPT_COLLECT",
+        "NOXDEN_ATTEMPT_LIFELINE",
+        "NOXDEN_ATTEMPT_STARTS",
+        "NOXDEN_ATTEMPT_TESTS",
+        "NOXDEN_COVER_WORKERS",
+        "NOXDEN_NOT_FROM_WHEEL",
+        "NOXDEN_ATTEMPT_SIMULATED",
+        "NOXDEN_WHEEL",
+    }
+)
+"""What unit and device sessions set for their tests, which may run noxden themselves."""

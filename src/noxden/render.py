@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = [
+    "ReaderLeftError",
     "print_json",
     "print_lines",
     "print_table",
@@ -31,6 +32,13 @@ _THOUSAND = 1000
 _UNLIMITED = 10_000
 
 
+class ReaderLeftError(Exception):
+    """Whoever read our output has seen enough; no failure.
+
+    It stands in for BrokenPipeError, on which click would end the process with 1.
+    """
+
+
 def render_json(value: object) -> str:
     """``value`` as JSON, fields in the order of the value."""
     return json.dumps(value, indent=2, default=_plain, ensure_ascii=False)
@@ -38,12 +46,19 @@ def render_json(value: object) -> str:
 
 def print_json(value: object) -> None:
     """Print ``value`` as JSON to stdout."""
-    sys.stdout.write(render_json(value) + "\n")
+    print_lines([render_json(value)])
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print ``lines`` to stdout."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    """Print ``lines`` to stdout.
+
+    Raises:
+        ReaderLeftError: nobody reads any more.
+    """
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    except BrokenPipeError as error:
+        raise ReaderLeftError from error
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

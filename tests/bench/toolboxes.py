@@ -26,6 +26,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "tox": ("tox", "tox-uv"),
     "uv": (),
     "noxden": (str(REPOSITORY),),
+    "noxden-cluster": (f"{REPOSITORY}[cluster]",),
     "noxden-remote": (f"{REPOSITORY}[remote]",),
     "moto": ("moto[s3,server]",),
 }

@@ -12,9 +12,13 @@ from noxden._config_table import Setting, collect_settings
 from noxden.config import (
     _KNOWN,
     _OURS,
+    ClusterConfig,
     Config,
     DenConfig,
+    DeviceConfig,
     LintConfig,
+    ScopeConfig,
+    StageConfig,
     UnitConfig,
     load_config,
 )
@@ -121,7 +125,7 @@ def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> s
         (
             "[tool.noxden]\nxyz = 1\n",
             "pyproject.toml: unknown key tool.noxden.xyz; "
-            "known keys: sessions, lint, unit, heavy, packaging, den",
+            "known keys: sessions, lint, unit, heavy, device, packaging, den",
         ),
         (
             "[tool.noxden.unit]\nworkers = 1.5\n",
@@ -137,7 +141,7 @@ def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> s
         ("[tool.noxden]\nunit = 1\n", "pyproject.toml: tool.noxden.unit is to be a table, got 1"),
         (
             "[tool.noxden]\nsessions = ['units']\n",
-            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, packaging, wheelhouse, publish",
+            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish",
         ),
         ("[tool.noxden\n", "pyproject.toml is not TOML: "),
         ("# noxden\ntool = 1\n", "pyproject.toml: tool is to be a table, got 1"),
@@ -162,7 +166,7 @@ def test_what_is_wrong_with_the_table_is_told_by_file_key_and_nearest_name(
         ),
         (
             "NOXDEN_SESSIONS", "units",
-            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, packaging, wheelhouse, publish",
+            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish",
         ),
         (
             "NOXDEN_SESSIONS_X", "unit",
@@ -239,7 +243,9 @@ def test_every_setting_says_where_its_value_comes_from() -> None:
     overrides = {"NOXDEN_UNIT_WORKERS": "2", "NOXDEN_SESSIONS": "lint"}
     found = collect_settings(FULL.encode(), Path("/x/pyproject.toml"), overrides)
     by_name = {setting.name: setting for setting in found}
-    assert len(by_name) == len(found) == sum(len(table) for table in Config()[1:]) + 1
+    inner = len(ScopeConfig._fields) + len(ClusterConfig._fields) - len(("scope", "cluster"))
+    assert len(by_name) == len(found) == sum(len(table) for table in Config()[1:]) + 1 + inner
+    assert by_name["device.scope.defaults"] == Setting("device.scope.defaults", True, "default")
     assert by_name["sessions"] == Setting(
         "sessions", ("lint",), "environment variable NOXDEN_SESSIONS"
     )
@@ -247,3 +253,85 @@ def test_every_setting_says_where_its_value_comes_from() -> None:
     assert by_name["den.max-size"] == Setting("den.max-size", "1GB", "pyproject.toml")
     assert by_name["den.max-age"] == Setting("den.max-age", "30d", "default")
     assert by_name["lint.groups"].source == "default"
+
+
+DEVICE = """
+[tool.noxden.device]
+provider = "env"
+variable = "MY_DEVICES"
+timeout = 60
+[tool.noxden.device.scope]
+deny-paths = ["tests/slow/*"]
+hw = ["GENERIC"]
+[[tool.noxden.device.stage]]
+number = 7
+coverage = 0.5
+[[tool.noxden.device.stage]]
+number = 8
+blocking = false
+tests = ["--pyargs", "numpy"]
+[tool.noxden.device.cluster]
+kind = "slurm"
+directives = ["--gres=card:1"]
+"""
+
+
+def test_tables_inside_of_a_table_are_values_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(DEVICE)
+    env = {"NOXDEN_DIR": str(tmp_path / "den"), "NOXDEN_DEVICE_CARDS": "3"}
+    open_den(env)
+    first = load_config(tmp_path, env)
+    assert first.device == DeviceConfig(
+        provider="env",
+        variable="MY_DEVICES",
+        cards=3,
+        timeout=60.0,
+        scope=ScopeConfig(deny_paths=("tests/slow/*",), hw=("GENERIC",)),
+        stage=(
+            StageConfig(7, coverage=0.5),
+            StageConfig(8, blocking=False, tests=("--pyargs", "numpy")),
+        ),
+        cluster=ClusterConfig(kind="slurm", directives=("--gres=card:1",)),
+    )
+    # The second time it comes from the memo.
+    assert load_config(tmp_path, env) == first
+
+
+def test_settings_of_inner_tables_say_where_they_come_from() -> None:
+    found = collect_settings(DEVICE.encode(), Path("/x/pyproject.toml"), {})
+    by_name = {setting.name: setting for setting in found}
+    assert by_name["device.scope.deny-paths"] == Setting(
+        "device.scope.deny-paths", ("tests/slow/*",), "pyproject.toml"
+    )
+    assert by_name["device.cluster.queue"] == Setting("device.cluster.queue", "", "default")
+    stages = by_name["device.stage"]
+    assert stages.source == "pyproject.toml"
+    assert isinstance(stages.value, tuple)
+    assert [stage["number"] for stage in stages.value] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scope = 3", "device.scope is to be a table, got 3"),
+        ("[tool.noxden.device.scope]\ndeny-path = []",
+         "unknown key tool.noxden.device.scope.deny-path; did you mean deny-paths?"),
+        ("[[tool.noxden.device.stage]]\ncards = 1", "tool.noxden.device.stage[0] needs number"),
+        ("[[tool.noxden.device.stage]]\nnumber = 1\ncoverage = 1.5",
+         "tool.noxden.device.stage[0]: coverage is a share, more than 0 and at most 1, got 1.5"),
+        ("[[tool.noxden.device.stage]]\nnumber = 1\ncards = 0",
+         "tool.noxden.device.stage[0]: number is 0 or more, and cards 1 or more"),
+        ("[[tool.noxden.device.stage]]\nnumber = 1\n[[tool.noxden.device.stage]]\nnumber = 1",
+         "tool.noxden.device.stage[0]: there are several stages 1; give each a number of its own"),
+        ("env = ['A']", "tool.noxden.device.env takes NAME=value, got 'A'"),
+        ("[tool.noxden.device.cluster]\ntls = ['ca.pem']",
+         "tool.noxden.device.cluster.tls takes three files: authority, certificate, key"),
+        ("[tool.noxden.device.cluster]\nkind = 'slum'",
+         "tool.noxden.device.cluster.kind: it cannot be 'slum'; did you mean slurm?"),
+        ("provider = 'spire'", "tool.noxden.device.provider: it cannot be 'spire'; did you mean spyre?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_device_table_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.noxden.device]\n{text}\n")
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load_config(tmp_path, {})

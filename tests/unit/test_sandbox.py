@@ -30,9 +30,9 @@ def test_the_default_den_cannot_be_opened_in_tests(trust: str) -> None:
 
 
 def test_the_variables_of_the_person_who_runs_the_tests_are_gone() -> None:
-    assert [
-        name for name in os.environ if name.startswith(("NOX", "VIRTUAL_ENV", "UV_PROJECT"))
-    ] == []
+    left = [name for name in os.environ if name.startswith(("NOX", "VIRTUAL_ENV", "UV_PROJECT"))]
+    # The tests set it themselves: cards of this machine are not theirs to hold.
+    assert [name for name in left if name != "NOXDEN_CARD_LOCKS"] == []
 
 
 def test_the_fixtures_run_a_session(project: MakeProject, nox: RunNox) -> None:

@@ -30,7 +30,7 @@ import nox
 import nox.command
 
 from noxden import config
-from noxden._rule import RULE
+from noxden._rule import RULE, SETTINGS
 from noxden._switches import is_ci
 from noxden.errors import InfrastructureError, NoxdenError, UsageError, WorkError
 from noxden.sessions.backend import DenEnvironment, note_output_option, settle_trust
@@ -166,6 +166,8 @@ def _check(place: str, hint: Any, value: object) -> object:  # noqa: ANN401 - a 
             return tuple(value)
         message = f"{place} takes a list of names, got {value!r}"
         raise UsageError(message)
+    if hint is float and isinstance(value, int):
+        return float(value)
     if not isinstance(value, hint):
         wanted = str(getattr(hint, "__name__", hint)).replace(" | None", "")
         message = f"{place} takes {wanted}, got {value!r}"
@@ -210,6 +212,7 @@ def register(
 
     run.__doc__ = kind.description
     vars(run)[RULE] = rule
+    vars(run)[SETTINGS] = settings
     note_output_option(name)
     return register_session(run, environment, {**nox_arguments, "name": name})
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noxden._rule import RULE
+from noxden._rule import RULE, SETTINGS
 from noxden.errors import NoxdenError, UsageError
 from noxden.sessions.options import SessionOptions
 
@@ -44,6 +44,8 @@ class RegisteredSession(NamedTuple):
     """Where its worktree environment is, or will be."""
     rule: Rule | None = None
     """What opens its gate on CI; ``None`` is no gate."""
+    settings: object = None
+    """What its factory was told by table and keywords; ``None`` where no factory made it."""
 
     @property
     def request(self) -> Request:
@@ -86,6 +88,7 @@ def collect_sessions(start: Path) -> list[RegisteredSession]:
             # nox changes to the real folder of the noxfile before it makes paths absolute.
             Path(os.path.realpath(noxfile.parent), runner.envdir),
             getattr(runner.func, RULE, None),
+            getattr(runner.func, SETTINGS, None),
         )
         for runner in runners
         if runner.func.venv_backend == _BACKEND and runner.func.python is not False

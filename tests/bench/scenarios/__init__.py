@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from . import (
     bytes_moved,
+    device_plan,
+    device_run,
     first_import,
     flip,
     fresh,
@@ -36,6 +38,8 @@ SCENARIOS: Mapping[str, Callable[[Workshop], Outcome]] = {
     "key": key.measure,
     "wheels": wheels.measure,
     "bytes": bytes_moved.measure,
+    "device-plan": device_plan.measure,
+    "device-run": device_run.measure,
 }
 HEAVY = ("warm", "fresh", "other-filesystem", "first-import", "wheels")
 """The scenarios that ``--heavy`` runs unless others are named."""

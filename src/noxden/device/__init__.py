@@ -1,0 +1,1 @@
+"""Device tests: cards and their leases, stages, scope, samples, batches, attempts, engines."""

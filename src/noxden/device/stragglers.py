@@ -1,0 +1,59 @@
+"""Find and end processes that an attempt left behind outside of its process group.
+
+A test may start a daemon in a session of its own, which neither a signal to the group nor the
+inherited lease tells of. Every process of an attempt has its token in the environment, unless it
+took care to lose it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["TOKEN", "kill_stragglers"]
+
+TOKEN = "NOXDEN_ATTEMPT"  # noqa: S105 - the name of a variable
+_MOST_ROUNDS = 20
+"""A process that forks while it is being looked for is seen in a later round."""
+
+
+def kill_stragglers(token: str, proc: Path = Path("/proc")) -> int:
+    """Kill every process with ``token`` in its environment; return how many there were.
+
+    Where there is no /proc, as on macOS, nothing is found.
+    """
+    total = 0
+    for _ in range(_MOST_ROUNDS):
+        found = list(_find(f"{TOKEN}={token}".encode(), proc))
+        if not found:
+            break
+        total += len(found)
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+    return total
+
+
+def _find(entry: bytes, proc: Path) -> Iterator[int]:
+    user = os.geteuid()
+    try:
+        names = os.listdir(proc)  # noqa: PTH208 - a name each, and there are many
+    except OSError:
+        return
+    for name in names:
+        if not name.isdecimal():
+            continue
+        folder = proc / name
+        # Of a process that has gone meanwhile, or of somebody else, nothing can be read. A
+        # zombie has no environment any more.
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid != user:
+                continue
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
+                yield int(name)

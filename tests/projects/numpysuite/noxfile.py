@@ -1,0 +1,3 @@
+import noxden
+
+noxden.device()
