@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Protocol
-from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from junitparser import JUnitXml
 
 from noxden.device.outcome import Outcome
 
@@ -65,9 +65,7 @@ class Make(Protocol):
 def make(project: MakeProject) -> Make:
     """Makes projects with a device session; what they run on is in their pyproject.toml."""
 
-    def call(
-        tests: Mapping[str, str], *, more: str = "", group: Sequence[str] = GROUP
-    ) -> Sample:
+    def call(tests: Mapping[str, str], *, more: str = "", group: Sequence[str] = GROUP) -> Sample:
         sample = project(groups={"test": group}, more=DEVICE + more, noxfile=NOXFILE)
         for name, text in tests.items():
             sample.write(f"tests/{name}", text)
@@ -115,9 +113,9 @@ def test_a_stage_runs_all_its_tests_and_leaves_whole_files(make: Make, nox: RunN
     outcome = read(sample)
     assert [(card.batches, card.faults, card.drained) for card in outcome.cards] == [(1, 0, "")] * 2
     folder = sample.path / ".noxden/device"
-    suites = ET.parse(folder / "junit.xml").getroot()
-    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("9", "0", "0")
-    assert len(suites.findall(".//testcase")) == 9
+    suites = JUnitXml.fromfile(str(folder / "junit.xml"))
+    assert (suites.tests, suites.failures, suites.errors, suites.skipped) == (9, 0, 0, 1)
+    assert sum(len(suite) for suite in suites) == 9
     assert json.loads((folder / "hud/inputs.json").read_text())["test-results"] == (
         '{"passed":8,"failed":0,"skipped":1,"total":9}'
     )
@@ -133,9 +131,7 @@ def test_failed_tests_fail_the_session_and_are_told_in_full(make: Make, nox: Run
     sample = make({"test_it.py": ONE_FAILS})
     ran = nox(sample, "-s", "device")
     assert ran.code == 1
-    assert (
-        "stage 0: 1 of 2 tests failed (tests/test_it.py::test_fails), see junit.xml" in ran.text
-    )
+    assert "stage 0: 1 of 2 tests failed (tests/test_it.py::test_fails), see junit.xml" in ran.text
     failed = next(one for one in read(sample).records if one.verdict == "failed")
     said = "AssertionError: one is not two"
     assert [(one.attempt, one.status, one.message.partition("\n")[0]) for one in failed.attempts] == [
@@ -212,9 +208,7 @@ def test_with_strict_cards_fewer_cards_are_an_error(make: Make, nox: RunNox) -> 
     )
 
 
-def test_a_stage_that_does_not_block_records_failures_and_succeeds(
-    make: Make, nox: RunNox
-) -> None:
+def test_a_stage_that_does_not_block_records_failures_and_succeeds(make: Make, nox: RunNox) -> None:
     sample = make({"test_it.py": ONE_FAILS})
     ran = nox(sample, "-s", "device", "--", "--stage", "4")
     assert ran.code == 0, ran.text
@@ -222,8 +216,11 @@ def test_a_stage_that_does_not_block_records_failures_and_succeeds(
         "stage 4: 1 of 2 tests failed (tests/test_it.py::test_fails), see junit.xml; the stage "
         "does not block, so this is a warning" in ran.text
     )
-    assert verdicts(sample) == {"test_it.py::test_fails": "failed", "test_it.py::test_passes": "passed"}
-    assert ET.parse(sample.path / ".noxden/device/junit.xml").getroot().get("failures") == "1"
+    assert verdicts(sample) == {
+        "test_it.py::test_fails": "failed",
+        "test_it.py::test_passes": "passed",
+    }
+    assert JUnitXml.fromfile(str(sample.path / ".noxden/device/junit.xml")).failures == 1
 
 
 @pytest.mark.parametrize("stage", ["0", "4"])
@@ -264,7 +261,9 @@ def test_a_missing_reportlog_is_named_with_the_command_that_adds_it(
 
 
 def test_a_file_that_cannot_be_collected_fails_and_the_rest_runs(make: Make, nox: RunNox) -> None:
-    sample = make({"test_bad.py": "import no_such_module\n", "test_good.py": "def test_a(): pass\n"})
+    sample = make(
+        {"test_bad.py": "import no_such_module\n", "test_good.py": "def test_a(): pass\n"}
+    )
     ran = nox(sample, "-s", "device")
     assert ran.code == 1
     assert "stage 0: pytest could not collect 1 files (tests/test_bad.py)" in ran.text
@@ -323,9 +322,7 @@ def test_a_test_gets_as_many_cards_as_it_asks_for(make: Make, nox: RunNox) -> No
     assert cards["test_one"].count("sim:") == 1
 
 
-def test_a_test_that_needs_more_cards_than_there_are_has_no_result(
-    make: Make, nox: RunNox
-) -> None:
+def test_a_test_that_needs_more_cards_than_there_are_has_no_result(make: Make, nox: RunNox) -> None:
     sample = make({"test_it.py": SEES})
     code, message = error_of(nox(sample, "-s", "device", "--", "--cards", "1"), sample)
     assert code == 3
@@ -347,9 +344,7 @@ def test_what_follows_the_second_dashes_goes_to_pytest(make: Make, nox: RunNox) 
     assert verdicts(sample) == {"test_it.py::test_passes": "passed"}
 
 
-def test_a_run_for_strangers_code_is_refused(
-    make: Make, nox: RunNox, env: dict[str, str]
-) -> None:
+def test_a_run_for_strangers_code_is_refused(make: Make, nox: RunNox, env: dict[str, str]) -> None:
     sample = make({"test_it.py": ONE_FAILS})
     ran = nox(sample, "-s", "device", env={**env, "NOXDEN_TRUST": "untrusted"})
     assert error_of(ran, sample) == (
@@ -416,5 +411,4 @@ def test_a_test_that_passes_the_second_time_is_flaky_and_no_failure(
     record = read(sample).records[0]
     assert [(one.outcome, one.attempt) for one in record.attempts] == [("failed", 1), ("passed", 2)]
     assert record.attempts[0].card != record.attempts[1].card
-    properties = ET.parse(sample.path / ".noxden/device/junit.xml").getroot().iter("property")
-    assert "result.retried" in {one.get("name") for one in properties}
+    assert '"result.retried"' in (sample.path / ".noxden/device/junit.xml").read_text()

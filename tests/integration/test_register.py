@@ -19,7 +19,7 @@ noxden.register()
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ("", ["lint", "unit", "heavy", "packaging", "wheelhouse", "publish"]),
+        ("", ["lint", "unit", "heavy", "device", "packaging", "wheelhouse", "publish"]),
         ('[tool.noxden]\nsessions = ["unit"]\n', ["unit"]),
         (
             (

@@ -42,10 +42,10 @@ def batches(draw: st.DrawFn) -> tuple[Batch, ...]:
 class World:
     """Runs what a dealer deals, and does to it what Hypothesis likes."""
 
-    def __init__(self, draw: st.DrawFn, dealer: Dealer) -> None:
+    def __init__(self, data: st.DataObject, dealer: Dealer) -> None:
         self.dealer = dealer
         self.attempts: list[Attempt] = []
-        self._draw = draw
+        self._draw = data.draw
         self._running: list[Running] = []
 
     def run(self) -> None:
@@ -127,7 +127,7 @@ def test_a_run_ends_and_loses_nothing(
     data: st.DataObject, batches: tuple[Batch, ...], retries: int, card_faults: int
 ) -> None:
     dealer = Dealer(batches, Policy(retries, card_faults), expect)
-    world = World(data.draw, dealer)
+    world = World(data, dealer)
     world.run()
     tests = {test for batch in batches for test in batch.tests}
 
@@ -164,7 +164,7 @@ def test_the_tally_says_what_the_verdicts_say(
     data: st.DataObject, batches: tuple[Batch, ...], retries: int
 ) -> None:
     dealer = Dealer(batches, Policy(retries, 1000), expect)
-    World(data.draw, dealer).run()
+    World(data, dealer).run()
     verdicts = [combine(tuple(dealer.tries.get(test, ()))) for test in dealer.ended]
     assert dealer.tally.done == len(verdicts)
     assert dealer.tally.failed == verdicts.count("failed")

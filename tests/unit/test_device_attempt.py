@@ -122,9 +122,7 @@ def test_a_file_that_breaks_after_the_collection_fails_its_tests(make_job: MakeJ
         ("os.dup2(os.open(os.devnull, 1), 1); os._exit(0)", "pytest ended with code 0: "),
     ],
 )
-def test_a_death_is_told_with_the_test_that_ran(
-    death: str, fault: str, make_job: MakeJob
-) -> None:
+def test_a_death_is_told_with_the_test_that_ran(death: str, fault: str, make_job: MakeJob) -> None:
     text = f"import os\ndef test_a(): pass\ndef test_b(): {death}\ndef test_c(): pass\n"
     job = make_job(text, "test_a", "test_b", "test_c")
     found = run_attempt(replace(job, arguments=(*job.arguments, "-s")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from noxden.device.collecting import Source, collect_tests, split_arguments
 from noxden.device.values import Broken
 from noxden.device.values import Test as OneTest
 from noxden.errors import InfrastructureError, UsageError
+from noxden.tools import process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,11 +73,13 @@ def test_a_collection_is_remembered_until_something_changes(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = collect_tests(source)
-    count = []
-    really = collecting.run
-    monkeypatch.setattr(
-        collecting, "run", lambda *args, **more: (count.append(1), really(*args, **more))[1]
-    )
+    count: list[int] = []
+
+    def run_and_count(*args: Any, **more: Any) -> Any:
+        count.append(1)
+        return process.run(*args, **more)
+
+    monkeypatch.setattr(collecting, "run", run_and_count)
     assert collect_tests(source) == first
     (source.cwd / "README.rst").write_text("No test reads this.")
     (source.cwd / ".venv").mkdir()
@@ -110,7 +113,7 @@ def test_a_few_collections_are_kept(source: Source, monkeypatch: pytest.MonkeyPa
 
 
 def test_where_nothing_can_be_kept_it_is_collected_all_the_same(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Source, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     assert names(source._replace(cache=tmp_path / "file")) != []

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOST = socket.gethostname()
-CARDS = tuple(
-    Card(index=at, address=f"sim:{at}", kind="simulated", host=HOST) for at in range(2)
-)
+CARDS = tuple(Card(index=at, address=f"sim:{at}", kind="simulated", host=HOST) for at in range(2))
 CONFIG = DeviceConfig(provider="simulated", cards=2)
 
 
@@ -65,9 +63,9 @@ def test_where_no_card_is_well_it_says_why(env: dict[str, str]) -> None:
 
 def test_the_local_engine_has_the_cards_of_this_host(env: dict[str, str], tmp_path: Path) -> None:
     opened = open_engine(CONFIG, env, 9, tmp_path / "workers", tmp_path, print)
-    with opened.engine as engine:
-        assert isinstance(engine, LocalEngine)
-        assert engine.find_cards() == CARDS
+    assert isinstance(opened.engine, LocalEngine)
+    with opened.engine:
+        assert opened.engine.find_cards() == CARDS
         assert opened.find_provider() == "simulated"
         assert (opened.cards, opened.planned, opened.grace_s) == (CARDS, 2, 0.0)
     assert not (tmp_path / "workers").exists()

@@ -23,7 +23,7 @@ def test_a_job_holds_all_of_a_deal() -> None:
         paths={"numpy/test_a.py": "/env/lib/numpy/test_a.py"},
     )
     tests = ("numpy/test_a.py::one", "numpy/test_a.py::two", "tests/test_b.py::three")
-    deal = Deal((0.0, 7), 7, tests, 1.0, 1, frozenset(), attempt=2)
+    deal = Deal((0, 0.0, 7), 7, tests, 1.0, 1, frozenset(), attempt=2)
     assert maker.make(deal, (CARD,), "simulated") == Job(
         batch=7,
         attempt=2,

@@ -188,9 +188,10 @@ def test_all_files_of_a_run_are_written(tmp_path: Path) -> None:
     run = make_run()
     written = write_outcome(tmp_path / "out", run, Upstream("https://example.org/run"))
     assert sorted(str(file.relative_to(tmp_path)) for file in (tmp_path / "out").rglob("*")) == [
+        "out/device.json", "out/device.md",
         "out/hud", "out/hud/artifact-url", "out/hud/conclusion", "out/hud/failed-tests-detail",
         "out/hud/inputs.json", "out/hud/status", "out/hud/test-results", "out/hud/triage-verdict",
-        "out/junit.xml", "out/results.json", "out/summary.json", "out/summary.md",
+        "out/junit.xml", "out/results.json",
     ]  # fmt: skip
     assert msgspec.json.decode(written.results.read_bytes(), type=Outcome) == run
     assert JUnitXml.fromfile(str(written.junit)).tests == 9
@@ -245,10 +246,10 @@ def test_a_full_disk_is_told_with_its_place(
     with pytest.raises(InfrastructureError) as caught:
         write_outcome(tmp_path, make_run())
     assert str(caught.value) == (
-        f"3 files of this run could not be written, all others are there: {tmp_path}/summary.md: "
+        f"3 files of this run could not be written, all others are there: {tmp_path}/device.md: "
         f"No space left on device; make room and run it again"
     )
     assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [
-        "conclusion", "failed-tests-detail", "inputs.json", "status", "summary.json",
+        "conclusion", "device.json", "failed-tests-detail", "inputs.json", "status",
         "test-results", "triage-verdict",
     ]  # fmt: skip

@@ -88,7 +88,9 @@ def shown() -> list[State]:
 def test_every_batch_runs_once_and_the_use_of_cards_is_counted(shown: list[State]) -> None:
     dealer, engine = make_dealer(5), FakeEngine()
     ran = run_batches(dealer, engine, make_job, shown.append)
-    assert sorted(test for job in engine.jobs for test in job.tests) == [f"t{at}" for at in range(5)]
+    assert sorted(test for job in engine.jobs for test in job.tests) == [
+        f"t{at}" for at in range(5)
+    ]
     assert {name: (use.batches, use.busy_s) for name, use in ran.uses.items()} == {
         "here/sim:0": (3, 13.5),
         "here/sim:1": (2, 9.0),

@@ -19,6 +19,7 @@ from noxden.device.staging import (
     make_arguments,
     plan_stage,
 )
+from noxden.device.values import Test as OneTest
 from noxden.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,10 +51,6 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
         den=open_den({**os.environ, "NOXDEN_DIR": str(tmp_path / "den")}),
         installed=BOTH,
     )
-
-
-def change(setting: Setting, **values: object) -> Setting:
-    return setting._replace(config=setting.config._replace(**values))
 
 
 def test_a_stage_is_found_by_its_number() -> None:
@@ -96,7 +93,9 @@ def test_files_in_scope_that_cannot_be_collected_are_told(setting: Setting) -> N
     for name in ("test_bad.py", "test_not_ours.py"):
         (setting.project / "tests" / name).write_text("import no_such_module\n")
     scope = ScopeConfig(deny_paths=("tests/test_not_ours.py",))
-    staged = plan_stage(change(setting, scope=scope), STAGES[0], Wanted(1, ""))
+    staged = plan_stage(
+        setting._replace(config=setting.config._replace(scope=scope)), STAGES[0], Wanted(1, "")
+    )
     assert [one.file for one in staged.broken] == ["tests/test_bad.py"]
 
 
@@ -115,16 +114,14 @@ def test_words_of_the_caller_take_the_place_of_what_is_configured(setting: Setti
     assert [test.id for test in collect_stage(named, STAGES[0]).collection.tests] == [
         "tests/test_it.py::test_a[3]"
     ]
-    marked = change(setting, markers="no_such_marker")
+    marked = setting._replace(config=setting.config._replace(markers="no_such_marker"))
     assert collect_stage(marked, STAGES[0]).collection.tests == ()
 
 
 def test_batches_run_with_root_and_configuration_of_the_collection(setting: Setting) -> None:
     collected = collect_stage(setting, STAGES[1])
     root = setting.project
-    alone = setting._replace(
-        words=("--tb=short", "tests"), installed=BOTH | {"pytest-xdist"}
-    )
+    alone = setting._replace(words=("--tb=short", "tests"), installed=BOTH | {"pytest-xdist"})
     assert make_arguments(alone, STAGES[1], collected) == (
         "-n", "0", f"--rootdir={root}", "-c", f"{root}/pytest.ini", "-q", "--tb=short",
     )  # fmt: skip
@@ -148,10 +145,9 @@ def test_batches_run_with_root_and_configuration_of_the_collection(setting: Sett
         ),
     ],
 )
-def test_what_is_missing_is_named(
-    groups: tuple[str, ...], message: str, setting: Setting
-) -> None:
-    bare = change(setting, groups=groups)._replace(installed=frozenset({"pytest"}))
+def test_what_is_missing_is_named(groups: tuple[str, ...], message: str, setting: Setting) -> None:
+    config = setting.config._replace(groups=groups)
+    bare = setting._replace(config=config, installed=frozenset({"pytest"}))
     with pytest.raises(UsageError) as caught:
         collect_stage(bare, STAGES[0])
     assert str(caught.value) == message
@@ -160,8 +156,8 @@ def test_what_is_missing_is_named(
 def test_the_disabled_tests_file_has_to_be_there(setting: Setting) -> None:
     scope = ScopeConfig(disabled_tests="gone.json")
     with pytest.raises(UsageError, match=r"gone\.json"):
-        load_scope(change(setting, scope=scope))
-    assert load_scope(setting)
+        load_scope(setting._replace(config=setting.config._replace(scope=scope)))
+    assert load_scope(setting).decide(OneTest(id="tests/a.py::b", file="tests/a.py")).in_scope
 
 
 def test_results_are_kept_in_the_den(setting: Setting) -> None:

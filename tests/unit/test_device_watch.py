@@ -87,7 +87,9 @@ def test_a_process_that_closes_its_output_and_lives_on_is_waited_for(see: Watch)
 
 
 def test_silence_for_too_long_is_a_stall_and_shows_where(see: Watch, tmp_path: Path) -> None:
-    text = "import faulthandler, time\nfaulthandler.enable()\nprint('x', flush=True)\ntime.sleep(60)"
+    text = (
+        "import faulthandler, time\nfaulthandler.enable()\nprint('x', flush=True)\ntime.sleep(60)"
+    )
     found = see(text, Limits(stall=0.5, test=60))
     assert (found.code, found.status) == (-signal.SIGABRT, "stalled")
     assert found.fault == "no output and no result for 0.5 s"

@@ -1,7 +1,7 @@
 """The files of a run: what a CI system keeps, shows and hands on.
 
-``junit.xml``, ``results.json`` (the whole outcome), ``summary.json`` (its figures),
-``summary.md`` and ``hud/`` (a file for each input of the relay, and all in ``inputs.json``).
+``junit.xml``, ``results.json`` (the whole outcome), ``device.json`` (its figures),
+``device.md`` and ``hud/`` (a file for each input of the relay, and all in ``inputs.json``).
 Each is written whole beside its place and renamed. One that cannot be written keeps none of the
 others from being written; it is told at the end.
 """
@@ -52,8 +52,8 @@ def write_outcome(folder: Path, outcome: Outcome, upstream: Upstream = NO_UPSTRE
     written = Written(
         junit=folder / "junit.xml",
         results=folder / "results.json",
-        summary=folder / "summary.json",
-        report=folder / "summary.md",
+        summary=folder / "device.json",
+        report=folder / "device.md",
         hud=folder / "hud",
     )
     failures = [_try_to_write(file, make) for file, make in _plan_files(written, outcome, upstream)]
