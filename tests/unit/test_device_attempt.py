@@ -87,6 +87,12 @@ def test_the_files_of_an_attempt_in_which_a_test_failed_are_kept(make_job: MakeJ
     assert "so it was" in (Path(job.folder) / "output.log").read_text()
 
 
+def test_a_failure_ends_no_attempt_before_its_time(make_job: MakeJob) -> None:
+    job = make_job("def test_a(): assert False\ndef test_b(): pass\n", "test_a", "test_b")
+    found = run_attempt(replace(job, arguments=(*job.arguments, "-x")))
+    assert results(found) == {"test_a": ("failed", "assert False"), "test_b": ("passed", "")}
+
+
 def test_tests_that_pytest_does_not_find_again_have_failed(make_job: MakeJob) -> None:
     found = run_attempt(make_job("def test_a(): pass\n", "test_a", "test_gone"))
     assert how(found) == ("done", "", "")

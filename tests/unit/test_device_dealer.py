@@ -177,9 +177,10 @@ def test_a_test_that_meets_only_faults_is_given_up() -> None:
     assert verdicts(dealer) == {"a": "infra"}
 
 
-def test_a_stall_counts_for_the_card_once_the_test_passes_elsewhere() -> None:
+@pytest.mark.parametrize("status", ["stalled", "crashed"])
+def test_a_death_counts_for_the_card_once_the_test_passes_elsewhere(status: Status) -> None:
     dealer = make(batch(0, "a"), card_faults=1)
-    end(dealer, take(dealer, CARDS[0]), "stalled", running="a", fault="no output")
+    end(dealer, take(dealer, CARDS[0]), status, running="a", fault="no output")
     assert dealer.drained == {}
     end(dealer, take(dealer), a="passed")
     assert dealer.drained == {"here/sim:0": "no output"}

@@ -142,6 +142,8 @@ def _start(
                 *job.arguments,
                 f"--report-log={folder / 'reportlog.jsonl'}",
                 *("-o", f"cache_dir={folder / 'cache'}", "--continue-on-collection-errors"),
+                # An option to end with the first failure, which addopts may hold, costs results.
+                "--maxfail=0",
                 *job.files,
             ],
             cwd=job.cwd,

@@ -191,7 +191,7 @@ class Dealer:
         for card in attempt.cards:
             if _is_card_fault(attempt):
                 self._blame(card.name, attempt.fault)
-            elif attempt.status != "stalled":
+            elif attempt.status not in {"stalled", "crashed"}:
                 self._faults[card.name] = 0
 
     def _blame(self, card: str, fault: str) -> None:
@@ -201,10 +201,10 @@ class Dealer:
         if self._faults[card] >= self._policy.card_faults:
             self.drained.setdefault(card, fault)
 
-    def _blame_stalls(self, test: str) -> None:
-        """A test that came to its end here was not what stalled on another card."""
+    def _blame_cards(self, test: str) -> None:
+        """A test that came to its end here was not what ended a process on another card."""
         for one in self.tries.get(test, ()):
-            if one.status == "stalled":
+            if one.status in {"stalled", "crashed"} and not one.outcome:
                 for card in one.card.split("+"):
                     self._blame(card, one.message)
 
@@ -233,7 +233,7 @@ class Dealer:
                 failed.append(result.id)
                 continue
             self._end([result.id])
-            self._blame_stalls(result.id)
+            self._blame_cards(result.id)
         self._retry(deal, attempt, failed)
 
     def _end(self, tests: Iterable[str]) -> None:
@@ -340,6 +340,9 @@ def _blameless(status: Status) -> Status:
 
 def _choose(deal: Deal, free: Sequence[Card], usable: Sequence[Card]) -> tuple[Card, ...]:
     """Cards for a batch, all of one host; none where they are not free now."""
+    if deal.cards == 1 and not deal.avoid:
+        # Nearly all batches; with thousands of cards the general way is long.
+        return tuple(free[:1])
     others = [card for card in usable if card.name not in deal.avoid]
     allowed = [card for card in free if card.name not in deal.avoid]
     if not _hosts(others, deal.cards):

@@ -46,6 +46,10 @@ class Lease(NamedTuple):
     waited_s: float
 
 
+_RESET_S = 90.0
+"""A card may stay busy for a minute after its last holder has died (torch-spyre 3836, 4481)."""
+
+
 def _never() -> bool:
     return False
 
@@ -56,12 +60,15 @@ def lease(  # noqa: PLR0913 - by name, and all but the cards are of the run
     *,
     folder: Path,
     limit_s: float,
+    reset_s: float = _RESET_S,
     is_open: Callable[[Card], bool],
     say: Callable[[str], None],
     is_over: Callable[[], bool] = _never,
     command: str,
 ) -> Iterator[Lease]:
     """Hold ``cards`` alone, from when each of them also opens; all that within ``limit_s``.
+
+    Nobody uses a card that is held and does not open: it gets ``reset_s`` for its reset.
 
     While it waits, ``say`` gets a line for each holder, and ``is_over`` is asked whether nobody
     wants the cards any longer. ``command`` is what others are told. At the end only the own
@@ -82,8 +89,9 @@ def lease(  # noqa: PLR0913 - by name, and all but the cards are of the run
             _hold(descriptor, wanted[address], wait)
             write_holder(descriptor, command)
             descriptors.append(descriptor)
+        opening = _Wait(round(min(max(wait.left_s, 0.0), reset_s), 1), say, is_over)
         for address in sorted(wanted):
-            _wait_open(wanted[address], is_open, wait)
+            _wait_open(wanted[address], is_open, opening)
         yield Lease(tuple(descriptors), time.monotonic() - wait.began)
 
 

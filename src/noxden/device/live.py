@@ -17,6 +17,7 @@ __all__ = ["LiveView", "State", "render_state", "show_live"]
 
 _FIRST_S = 2.0
 _EVERY_S = 15.0
+_LONGEST_S = 240.0
 _ROWS = 24
 """So many cards have a row; a table that is longer than the terminal flickers."""
 
@@ -90,11 +91,16 @@ class _Lines:
     def __init__(self, total: int, log: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._total, self._log, self._clock = total, log, clock
         self._next = clock() + _FIRST_S
+        self._every = _EVERY_S
+        self._done = -1
 
     def update(self, state: State) -> None:
         now = self._clock()
         if now >= self._next:
-            self._next = now + _EVERY_S
+            # Where nothing moves, the same line again and again tells nothing.
+            self._every = _EVERY_S if state.done != self._done else min(2 * self._every, _LONGEST_S)
+            self._done = state.done
+            self._next = now + self._every
             self._log(f"device: {render_state(self._total, state)}")
 
 

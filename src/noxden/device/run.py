@@ -57,7 +57,7 @@ class _Loop:
         self._show = show
         self._grace_s = grace_s
         self._busy: dict[str, tuple[Job, float]] = {}
-        self._begun = self._seen = time.monotonic()
+        self._begun = self._seen = self._shown = time.monotonic()
         self.uses: dict[str, Use] = {}
         self.overheads: list[float] = []
 
@@ -69,7 +69,9 @@ class _Loop:
             return False
         for attempt in self._engine.collect(_TICK_S):
             self._learn(attempt)
-        self._show(self._describe())
+        if (now := time.monotonic()) - self._shown >= _TICK_S:
+            self._shown = now
+            self._show(self._describe())
         return not self._dealer.is_done
 
     def _deal(self, usable: Sequence[Card]) -> None:
