@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxden.device.engines._dask_worker import Seen
-from noxden.device.values import Attempt, Card, Job, Limits
+from noxden.devices.engines._dask_worker import Seen
+from noxden.devices.values import Attempt, Card, Job, Limits
 from tests.sandbox import LIMIT_S
 from tests.servers import is_open, running, wait_for
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from noxden.device.engines.dask import DaskEngine
+    from noxden.devices.engines.dask import DaskEngine
 
 _ROOT = Path(__file__).parents[1]
 

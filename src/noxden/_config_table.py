@@ -27,6 +27,15 @@ __all__ = ["Setting", "collect_settings", "load", "load_remembered"]
 
 _MEMO_FORMAT = 4
 _PREFIX = "tool.noxden"
+_LEAST: Mapping[str, float] = {
+    "cards": 0,
+    "retries": 0,
+    "card_faults": 1,
+    "timeout": 0.1,
+    "stall": 0.1,
+    "lease": 0,
+}
+"""The least that numbers of ``[tool.noxden.device]`` may be."""
 _TLS_FILES = 3
 """Authority, certificate, key."""
 
@@ -152,6 +161,7 @@ def _check_device(device: DeviceConfig, file: Path) -> None:
         if said:
             message = f"{place}.stage[{at}]: {said}"
             raise UsageError(message)
+    _check_numbers(device, place)
     for pair in device.env:
         if "=" not in pair:
             message = f"{place}.env takes NAME=value, got {pair!r}"
@@ -165,6 +175,19 @@ def _check_device(device: DeviceConfig, file: Path) -> None:
     except UsageError as error:
         message = f"{place}.cluster.kind: {error}"
         raise UsageError(message) from error
+
+
+def _check_numbers(device: DeviceConfig, place: str) -> None:
+    """Refuse numbers with which no test could come to its end.
+
+    Raises:
+        UsageError: with the place of the number, and the least that it may be.
+    """
+    for name, least in _LEAST.items():
+        if (value := getattr(device, name)) < least:
+            said = f"{place}.{name.replace('_', '-')} (or NOXDEN_DEVICE_{name.upper()})"
+            message = f"{said} is a number from {least:g} on, got {value:g}"
+            raise UsageError(message)
 
 
 def _check_values(values: Mapping[str, Any], file: Path, overrides: Mapping[str, str]) -> None:

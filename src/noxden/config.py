@@ -87,7 +87,7 @@ class HeavyConfig(NamedTuple):
 
 
 class ScopeConfig(NamedTuple):
-    """``[tool.noxden.device.scope]``: which tests count at all, see :mod:`noxden.device.scope`."""
+    """``[tool.noxden.device.scope]``: which tests count at all, see :mod:`noxden.devices.scope`."""
 
     defaults: bool = True
     """Leave out training tests and those of other accelerators, by the patterns of noxden."""
@@ -168,7 +168,7 @@ class DeviceConfig(NamedTuple):
     cards: int = 0
     """At most this many cards; 0 is all there are. Of ``simulated``, how many there are."""
     simulate: tuple[str, ...] = ()
-    """Faults of simulated cards, ``CARD:FAULT``, see :mod:`noxden.device.providers.simulated`."""
+    """Faults of simulated cards, ``CARD:FAULT``, see :mod:`noxden.devices.providers.simulated`."""
     retries: int = 1
     """How often a failed test is tried again, each time on another card in a new process."""
     card_faults: int = 2

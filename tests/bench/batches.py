@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxden.device.attempt import run_attempt
-from noxden.device.values import Card, Job, Limits
+from noxden.devices.attempt import run_attempt
+from noxden.devices.values import Card, Job, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxden.config import ScopeConfig
-from noxden.device.balance import compute_lower_bound, plan_batches
-from noxden.device.sample import select_sample
-from noxden.device.scope import make_scope
-from noxden.device.simulate import simulate
-from noxden.device.values import Test
+from noxden.devices.balance import compute_lower_bound, plan_batches
+from noxden.devices.sample import select_sample
+from noxden.devices.scope import make_scope
+from noxden.devices.simulate import simulate
+from noxden.devices.values import Test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from noxden.device.sample import Sample
+    from noxden.devices.sample import Sample
 
 FILES = 5_000
 CARDS = 2_048

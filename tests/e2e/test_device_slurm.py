@@ -11,8 +11,8 @@ import dask
 import pytest
 
 from noxden.config import ClusterConfig
-from noxden.device.engines.clusters import start_jobs
-from noxden.device.engines.dask import DaskEngine
+from noxden.devices.engines.clusters import start_jobs
+from noxden.devices.engines.dask import DaskEngine
 from tests.dasks import (
     act,
     await_began,
@@ -30,7 +30,7 @@ from tests.slurm import slurm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from noxden.device.values import Attempt
+    from noxden.devices.values import Attempt
     from tests.slurm import Slurm
 
 pytestmark = pytest.mark.e2e

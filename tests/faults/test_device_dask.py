@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxden.device.engines.clusters import join_scheduler, start_workers
-from noxden.device.engines.dask import DaskEngine
+from noxden.devices.engines.clusters import join_scheduler, start_workers
+from noxden.devices.engines.dask import DaskEngine
 from tests.dasks import (
     act,
     await_began,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from noxden.device.values import Attempt, Job
+    from noxden.devices.values import Attempt, Job
 
 
 def _let_go(job: Job) -> None:
@@ -208,8 +208,8 @@ def test_a_worker_that_hangs_is_stopped_when_its_attempt_is_given_up(
 _PARENT = """
 import sys
 from pathlib import Path
-from noxden.device.engines.clusters import start_workers
-from noxden.device.engines.dask import DaskEngine
+from noxden.devices.engines.clusters import start_workers
+from noxden.devices.engines.dask import DaskEngine
 from tests.dasks import act, await_cards, make_job, see
 
 if __name__ == "__main__":

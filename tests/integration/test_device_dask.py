@@ -15,10 +15,10 @@ import pytest
 import trustme
 
 from noxden.config import ClusterConfig
-from noxden.device.engines._dask_worker import Seen, find_here
-from noxden.device.engines.clusters import Cluster, join_scheduler, start_jobs, start_workers
-from noxden.device.engines.dask import DaskEngine
-from noxden.device.values import Attempt, Card
+from noxden.devices.engines._dask_worker import Seen, find_here
+from noxden.devices.engines.clusters import Cluster, join_scheduler, start_jobs, start_workers
+from noxden.devices.engines.dask import DaskEngine
+from noxden.devices.values import Attempt, Card
 from noxden.errors import InfrastructureError, UsageError
 from tests.dasks import (
     act,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device.lease import LeaseError, find_holder, lease
-from noxden.device.values import Card
+from noxden.devices.lease import LeaseError, find_holder, lease
+from noxden.devices.values import Card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +24,8 @@ CARDS = tuple(Card(index=at, address=f"sim:{at}", kind="simulated") for at in ra
 RACE = """
 import os, random, sys, time
 from pathlib import Path
-from noxden.device.lease import lease
-from noxden.device.values import Card
+from noxden.devices.lease import lease
+from noxden.devices.values import Card
 
 folder, marks, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 cards = [Card(index=at, address=f"sim:{at}", kind="simulated") for at in range(4)]
@@ -47,8 +47,8 @@ print("done")
 PARENT = """
 import subprocess, sys
 from pathlib import Path
-from noxden.device.lease import lease
-from noxden.device.values import Card
+from noxden.devices.lease import lease
+from noxden.devices.values import Card
 
 with lease([Card(index=0, address="sim:0", kind="simulated")], folder=Path(sys.argv[1]), limit_s=0,
            is_open=lambda card: True, say=print, command="the parent") as held:

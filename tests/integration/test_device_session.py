@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from junitparser import JUnitXml
 
-from noxden.device.outcome import Outcome
+from noxden.devices.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from noxden.device.values import Verdict
+    from noxden.devices.values import Verdict
     from tests.conftest import MakeProject, RunNox
     from tests.sandbox import Ran, Sample
 
@@ -326,7 +326,7 @@ def test_a_test_that_needs_more_cards_than_there_are_has_no_result(make: Make, n
     sample = make({"test_it.py": SEES})
     code, message = error_of(nox(sample, "-s", "device", "--", "--cards", "1"), sample)
     assert code == 3
-    assert message.startswith("stage 0: 1 of 2 tests have no result, ")
+    assert message.startswith("stage 0: 1 of 2 tests have no result; they never began: ")
     assert verdicts(sample) == {"test_it.py::test_one": "passed", "test_it.py::test_two": "not-run"}
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxden.device.dealer import Dealer, Policy
-from noxden.device.outcome import combine
-from noxden.device.values import Attempt, Batch, Card, Result, Status, TestOutcome
+from noxden.devices.dealer import Dealer, Policy
+from noxden.devices.outcome import combine
+from noxden.devices.values import Attempt, Batch, Card, Result, Status, TestOutcome
 
 if TYPE_CHECKING:
-    from noxden.device.dealer import Deal
+    from noxden.devices.dealer import Deal
 
     Running = tuple[Deal, tuple[Card, ...]]
 
@@ -71,7 +71,7 @@ class World:
                 left = self.dealer.left_s
                 self.dealer.drop_impossible(usable)
                 assert self.dealer.left_s < left or self.dealer.is_done
-                return not self.dealer.is_done
+                return True
             return False
         deal, cards = found
         assert len(cards) == deal.cards

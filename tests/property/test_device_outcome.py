@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxden.device.hud import clip, make_inputs
-from noxden.device.judge import judge
-from noxden.device.junit import clean_xml, make_junit
-from noxden.device.outcome import Outcome, Try, combine, make_record
-from noxden.device.publish import compute_summary
-from noxden.device.values import Status, TestOutcome
+from noxden.devices.hud import clip, make_inputs
+from noxden.devices.judge import judge
+from noxden.devices.junit import clean_xml, make_junit
+from noxden.devices.outcome import Outcome, Try, combine, make_record
+from noxden.devices.publish import compute_summary
+from noxden.devices.values import Status, TestOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxden.config import ScopeConfig
-from noxden.device import values
-from noxden.device.balance import compute_lower_bound, plan_batches
-from noxden.device.sample import select_sample
-from noxden.device.scope import make_scope
-from noxden.device.shards import Shard, share_out
-from noxden.device.simulate import simulate
+from noxden.devices import values
+from noxden.devices.balance import compute_lower_bound, plan_batches
+from noxden.devices.sample import select_sample
+from noxden.devices.scope import make_scope
+from noxden.devices.shards import Shard, share_out
+from noxden.devices.simulate import simulate
 
 SHARES = (0.05, 0.25, 0.5, 0.8, 1.0)
 seconds = st.floats(0.001, 1000)

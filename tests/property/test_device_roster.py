@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxden.device.engines._roster import compute_cards
-from noxden.device.values import Card
+from noxden.devices.engines._roster import compute_cards
+from noxden.devices.values import Card
 
 cards = st.builds(
     lambda host, index: Card(index=index, address=f"card-{index}", kind="made", host=host),

@@ -323,6 +323,7 @@ def test_settings_of_inner_tables_say_where_they_come_from() -> None:
          "tool.noxden.device.stage[0]: number is 0 or more, and cards 1 or more"),
         ("[[tool.noxden.device.stage]]\nnumber = 1\n[[tool.noxden.device.stage]]\nnumber = 1",
          "tool.noxden.device.stage[0]: there are several stages 1; give each a number of its own"),
+        ("stall = 0", "tool.noxden.device.stall (or NOXDEN_DEVICE_STALL) is a number from 0.1 on, got 0"),
         ("env = ['A']", "tool.noxden.device.env takes NAME=value, got 'A'"),
         ("[tool.noxden.device.cluster]\ntls = ['ca.pem']",
          "tool.noxden.device.cluster.tls takes three files: authority, certificate, key"),

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from msgspec.structs import replace
 
-from noxden.device import attempt
-from noxden.device.attempt import run_attempt
-from noxden.device.lease import lease
-from noxden.device.providers import simulated
-from noxden.device.values import Card, Job, Limits
+from noxden.devices import attempt
+from noxden.devices.attempt import run_attempt
+from noxden.devices.lease import lease
+from noxden.devices.providers import simulated
+from noxden.devices.values import Card, Job, Limits
 
 if TYPE_CHECKING:
-    from noxden.device.values import Attempt
+    from noxden.devices.values import Attempt
 
 CARD = Card(index=0, address="sim:0", kind="simulated", host="here")
 
@@ -142,7 +142,10 @@ def test_a_death_without_a_word_is_told_by_its_code(make_job: MakeJob, tmp_path:
     silent.write_text("#!/bin/sh\nexit 3\n")
     silent.chmod(0o755)
     found = run_attempt(replace(make_job("", "test_a"), python=str(silent)))
-    assert how(found) == ("crashed", "", "pytest ended with code 3")
+    assert how(found) == ("done", "", "")
+    assert [(one.outcome, one.message) for one in found.results] == [
+        ("failed", "pytest ended with code 3")
+    ]
 
 
 RAS = '{"name":"RAS::VFIO::DeviceOpenFail","code":"0x332b"}'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from noxden.device import values
-from noxden.device.balance import compute_lower_bound, plan_batches
-from noxden.device.simulate import Simulated, simulate
+from noxden.devices import values
+from noxden.devices.balance import compute_lower_bound, plan_batches
+from noxden.devices.simulate import Simulated, simulate
 
 
 def make_tests(file: str, count: int, *, group: str = "", cards: int = 1) -> list[values.Test]:

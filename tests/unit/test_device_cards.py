@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device.cards import (
+from noxden.devices.cards import (
     PROVIDERS,
     Found,
     Look,
@@ -19,14 +19,14 @@ from noxden.device.cards import (
     name_file,
     opens,
 )
-from noxden.device.providers import cuda, env, simulated, spyre
-from noxden.device.values import Card
+from noxden.devices.providers import cuda, env, simulated, spyre
+from noxden.devices.values import Card
 from noxden.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from noxden.device.cards import Provider
+    from noxden.devices.cards import Provider
 
 A, B, C = "0000:1a:00.0", "0000:1b:00.0", "0000:1c:00.0"
 ALL: tuple[Provider, ...] = (spyre, cuda, env, simulated)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from noxden.device import collecting
-from noxden.device.collecting import Source, collect_tests, split_arguments
-from noxden.device.values import Broken
-from noxden.device.values import Test as OneTest
+from noxden.devices import collecting
+from noxden.devices.collecting import Source, collect_tests, split_arguments
+from noxden.devices.values import Broken
+from noxden.devices.values import Test as OneTest
 from noxden.errors import InfrastructureError, UsageError
 from noxden.tools import process
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device.dealer import Dealer, Policy
-from noxden.device.outcome import combine
-from noxden.device.values import Attempt, Batch, Card, Result
+from noxden.devices.dealer import Dealer, Policy
+from noxden.devices.outcome import combine
+from noxden.devices.values import Attempt, Batch, Card, Result
 
 if TYPE_CHECKING:
-    from noxden.device.dealer import Deal
-    from noxden.device.values import Status, TestOutcome, Verdict
+    from noxden.devices.dealer import Deal
+    from noxden.devices.values import Status, TestOutcome, Verdict
 
 CARDS = tuple(Card(index=at, address=f"sim:{at}", kind="simulated", host="here") for at in range(3))
 
@@ -39,6 +39,7 @@ def end(
     *,
     running: str = "",
     fault: str = "",
+    signal: int = 0,
     **outcomes: TestOutcome,
 ) -> None:
     deal, cards = dealt
@@ -52,6 +53,7 @@ def end(
             results=results,
             running=running,
             fault=fault,
+            signal=signal,
             started=float(deal.number),
         )
     )
@@ -163,7 +165,7 @@ def test_a_card_is_drained_after_faults_in_a_row() -> None:
 
 def test_a_process_that_dies_before_its_first_test_is_the_cards_fault() -> None:
     dealer = make(batch(0, "a"))
-    end(dealer, take(dealer, CARDS[0]), "crashed", fault="ended by SIGKILL (signal 9)")
+    end(dealer, take(dealer, CARDS[0]), "crashed", fault="ended by SIGKILL (signal 9)", signal=9)
     assert dealer.faults == {"here/sim:0": 1}
     end(dealer, take(dealer), a="passed")
     assert verdicts(dealer) == {"a": "passed"}
@@ -232,3 +234,29 @@ def test_a_batch_that_needs_more_cards_than_any_host_has_is_given_up() -> None:
     dealer.drop_impossible(CARDS)
     assert dealer.ended == {"wide"}
     assert verdicts(dealer) == {}
+
+
+def test_a_wide_batch_holds_back_cards_of_one_host_only() -> None:
+    there = tuple(
+        Card(index=at, address=f"sim:{at}", kind="simulated", host="there") for at in range(3)
+    )
+    dealer = make(batch(0, "wide", cards=3), batch(1, "narrow"))
+    found = dealer.deal((*CARDS[:1], *there[:2]), (*CARDS, *there))
+    assert found is not None
+    assert (found[0].tests, found[1]) == (("narrow",), CARDS[:1])
+
+
+def test_of_several_cards_the_one_that_is_known_to_be_stuck_is_blamed() -> None:
+    dealer = make(batch(0, "wide", cards=2))
+    deal, cards = take(dealer)
+    dealer.record(
+        Attempt(batch=0, attempt=1, cards=cards, status="busy", fault="held", culprit=cards[1].name)
+    )
+    assert deal.cards == 2
+    assert dealer.faults == {cards[1].name: 1}
+
+
+def test_an_exit_of_pytest_before_the_first_test_is_no_fault_of_the_card() -> None:
+    dealer = make(batch(0, "a"))
+    end(dealer, take(dealer, CARDS[0]), "crashed", fault="pytest ended with code 3")
+    assert dealer.faults == {}

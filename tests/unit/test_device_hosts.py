@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxden.config import ClusterConfig, DeviceConfig
-from noxden.device import hosts
-from noxden.device.engines import _dask_worker, clusters, dask
-from noxden.device.engines.local import LocalEngine
-from noxden.device.hosts import find_local, open_engine
-from noxden.device.values import Card
+from noxden.devices import hosts
+from noxden.devices.engines import _dask_worker, clusters, dask
+from noxden.devices.engines.local import LocalEngine
+from noxden.devices.hosts import find_local, open_engine
+from noxden.devices.values import Card
 from noxden.errors import InfrastructureError
 
 if TYPE_CHECKING:

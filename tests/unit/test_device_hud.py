@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from noxden.device.hud import Upstream, clip, make_inputs, read_upstream
-from noxden.device.outcome import Outcome, TestRecord, Try, make_record
-from noxden.device.values import Broken, TestOutcome
+from noxden.devices.hud import Upstream, clip, make_inputs, read_upstream
+from noxden.devices.outcome import Outcome, TestRecord, Try, make_record
+from noxden.devices.values import Broken, TestOutcome
 from noxden.errors import UsageError
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from noxden.config import DeviceConfig
-from noxden.device.dealer import Deal
-from noxden.device.jobs import JobMaker, make_limits, plan_variables
-from noxden.device.values import Card, Job, Limits
+from noxden.devices.dealer import Deal
+from noxden.devices.jobs import JobMaker, make_limits, plan_variables
+from noxden.devices.values import Card, Job, Limits
 
 CARD = Card(index=1, address="sim:1", kind="simulated", host="here")
 

@@ -12,12 +12,12 @@ import pytest
 from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 
-from noxden.device.hud import Upstream
-from noxden.device.junit import clean_xml, make_junit, split_id
-from noxden.device.outcome import CardUse, Outcome, Try, make_record
-from noxden.device.publish import write_outcome
-from noxden.device.report_md import render_report
-from noxden.device.values import Broken, Status, TestOutcome
+from noxden.devices.hud import Upstream
+from noxden.devices.junit import clean_xml, make_junit, split_id
+from noxden.devices.outcome import CardUse, Outcome, Try, make_record
+from noxden.devices.publish import write_outcome
+from noxden.devices.report_md import render_report
+from noxden.devices.values import Broken, Status, TestOutcome
 from noxden.errors import InfrastructureError
 
 EVIL = "a.py::test_it[`` </code><img src=x> | \\| \r\n# head \x1b[31m]"
@@ -111,7 +111,7 @@ def test_a_report_tells_figures_failures_flaky_tests_and_cards() -> None:
         == """\
 ## Device tests, stage 2: exit code 3
 
-`stage 2: 2 of 6 tests failed (a.py::test_bad, a.py::test_dead), see junit.xml; pytest could not collect 1 files (c.py); 2 of 8 tests have no result, 1 of 2 cards were drained; look at the cards and run it again`
+`stage 2: 2 of 6 tests failed (a.py::test_bad, a.py::test_dead), see junit.xml; pytest could not collect 1 files (c.py); 2 of 8 tests have no result, 1 of 2 cards were drained (here/2: it | broke); look at the cards and run it again`
 
 | what | figure |
 | --- | --- |

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device import holders, lock_files
-from noxden.device import lease as lease_module
-from noxden.device.lease import (
+from noxden.devices import holders, lock_files
+from noxden.devices import lease as lease_module
+from noxden.devices.lease import (
     Holder,
     Lease,
     LeaseError,
@@ -24,7 +24,7 @@ from noxden.device.lease import (
     lease,
     render_holder,
 )
-from noxden.device.values import Card
+from noxden.devices.values import Card
 from noxden.errors import SafetyError
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ def test_the_folder_is_what_the_variable_names(tmp_path: Path) -> None:
 def test_the_folder_is_the_same_for_all_users_of_a_host(tmp_path: Path) -> None:
     assert find_lock_folder({"TMPDIR": "/mine"}, tmp_path) == tmp_path / "tmp/noxden-cards"
     (tmp_path / "run/lock").mkdir(parents=True)
+    # Root may write there, and others may not: they have to meet elsewhere.
+    assert find_lock_folder({}, tmp_path) == tmp_path / "tmp/noxden-cards"
+    (tmp_path / "run/lock").chmod(0o1777)
     assert (
         find_lock_folder({"NOXDEN_CARD_LOCKS": ""}, tmp_path) == tmp_path / "run/lock/noxden-cards"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from noxden.device.live import State, render_state, show_live
+from noxden.devices.live import State, render_state, show_live
 
 if TYPE_CHECKING:
     import pytest

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from noxden.device.judge import Judgement, judge
-from noxden.device.outcome import CardUse, Outcome, Try, combine, make_record, render_utc
-from noxden.device.values import Broken, Status, TestOutcome, Verdict
+from noxden.devices.judge import Judgement, judge
+from noxden.devices.outcome import CardUse, Outcome, Try, combine, make_record, render_utc
+from noxden.devices.values import Broken, Status, TestOutcome, Verdict
 
 CARD = CardUse(name="here/1", kind="simulated", batches=1, busy_s=2.0)
 DRAINED = CardUse(name="here/2", kind="simulated", faults=2, drained="RAS::VFIO::DeviceOpenFail")
@@ -143,14 +143,14 @@ BROKEN = (Broken(file="test_b.py", message="SyntaxError"),)
             outcome("failed", "infra", cards=(CARD, DRAINED)),
             (
                 1,
-                "stage 1: 1 of 1 tests failed (test_a.py::test_0), see junit.xml; 1 of 2 tests have no result, 1 of 2 cards were drained; look at the cards and run it again",
+                "stage 1: 1 of 1 tests failed (test_a.py::test_0), see junit.xml; 1 of 2 tests have no result, 1 of 2 cards were drained (here/2: RAS::VFIO::DeviceOpenFail); look at the cards and run it again",
             ),
         ),
         (
             outcome("passed", "infra", cards=(CARD, DRAINED), blocking=False),
             (
                 3,
-                "stage 1: 1 of 2 tests have no result, 1 of 2 cards were drained; look at the cards and run it again",
+                "stage 1: 1 of 2 tests have no result, 1 of 2 cards were drained (here/2: RAS::VFIO::DeviceOpenFail); look at the cards and run it again",
             ),
         ),
         (

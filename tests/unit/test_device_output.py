@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noxden.device.output import Output
+from noxden.devices.output import Output
 
 if TYPE_CHECKING:
     from pathlib import Path

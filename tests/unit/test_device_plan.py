@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from noxden.config import ScopeConfig, StageConfig
-from noxden.device import values
-from noxden.device.plan import Plan, make_plan, plan_data, render_plan
-from noxden.device.sample import FileShare
-from noxden.device.scope import make_scope
-from noxden.device.shards import Shard
-from noxden.device.times import Times
+from noxden.devices import values
+from noxden.devices.plan import Plan, make_plan, plan_data, render_plan
+from noxden.devices.sample import FileShare
+from noxden.devices.scope import make_scope
+from noxden.devices.shards import Shard
+from noxden.devices.times import Times
 
 SCOPE = make_scope(ScopeConfig(), Path())
 STAGE = StageConfig(2, 4, 0.5)

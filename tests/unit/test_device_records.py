@@ -10,10 +10,10 @@ import pytest
 from msgspec import structs
 
 from noxden.den.layout import Den
-from noxden.device import records
-from noxden.device.outcome import CardUse, Outcome, Try, make_record
-from noxden.device.records import collect_runs, find_runs, read_run, record_run
-from noxden.device.values import Broken, TestOutcome
+from noxden.devices import records
+from noxden.devices.outcome import CardUse, Outcome, Try, make_record
+from noxden.devices.records import collect_runs, find_runs, read_run, record_run
+from noxden.devices.values import Broken, TestOutcome
 
 
 def tried(outcome: TestOutcome, attempt: int = 1, stack: str = "", message: str = "no") -> Try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device.reportlog import Log, read_log
-from noxden.device.values import Result
+from noxden.devices.reportlog import Log, read_log
+from noxden.devices.values import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,4 +171,63 @@ def test_an_end_without_a_code_is_zero(tmp_path: Path) -> None:
                 phase("b", "teardown", "rerun"))  # fmt: skip
     found = read_log(log, tmp_path / "starts")
     assert (found.exit_code, found.finished) == (0, True)
-    assert [one.outcome for one in found.results] == ["passed", "passed"]
+    assert [(one.id, one.outcome) for one in found.results] == [("a", "passed")]
+
+
+def test_a_line_that_is_no_strict_json_is_read_all_the_same(tmp_path: Path) -> None:
+    text = "def test_a(): raise ValueError('bad \\udc80 name')\ndef test_b(record_property): record_property('x', float('nan'))\n"
+    log = run_pytest(tmp_path, text)
+    assert [(one.id, one.outcome, one.message) for one in log.results] == [
+        ("test_it.py::test_a", "failed", "ValueError: bad ? name"),
+        ("test_it.py::test_b", "passed", ""),
+    ]
+
+
+def test_a_failed_subtest_fails_its_test(tmp_path: Path) -> None:
+    text = """
+import unittest
+
+class TestIt(unittest.TestCase):
+    def test_parts(self):
+        for number in range(3):
+            with self.subTest(number=number):
+                self.assertNotEqual(number, 1)
+
+def test_more(subtests):
+    with subtests.test("one"):
+        assert False, "a part"
+"""
+    log = run_pytest(tmp_path, text)
+    assert {one.id: one.outcome for one in log.results} == {
+        "test_it.py::TestIt::test_parts": "failed",
+        "test_it.py::test_more": "failed",
+    }
+
+
+def test_a_test_without_a_report_of_its_call_has_not_passed(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", phase("a", "setup"), phase("a", "teardown"))
+    found = read_log(log, tmp_path / "starts").results
+    assert found == (
+        Result(
+            id="a",
+            outcome="failed",
+            seconds=0.5,
+            message="what became of its call is not in the report log",
+        ),
+    )
+
+
+def test_a_try_that_a_plugin_repeats_is_no_result(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", *whole("a", "rerun"), *whole("a"))
+    assert [one.outcome for one in read_log(log, tmp_path / "starts").results] == ["passed"]
+
+
+def test_a_death_in_the_second_of_two_tests_with_one_id_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "starts").write_text('"a"\n"a"\n')
+    assert read_log(write(tmp_path / "log", *whole("a")), tmp_path / "starts").running == "a"
+
+
+@pytest.mark.parametrize("leave", ["pytest.exit('enough')", "raise KeyboardInterrupt"])
+def test_a_test_that_ends_pytest_is_the_one_that_ran(tmp_path: Path, leave: str) -> None:
+    log = run_pytest(tmp_path, f"import pytest\ndef test_a(): {leave}\ndef test_b(): pass\n")
+    assert (log.running, log.finished, log.exit_code) == ("test_it.py::test_a", True, 2)

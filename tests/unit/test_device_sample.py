@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from noxden.device import values
-from noxden.device.sample import FileShare, Sample, select_sample
+from noxden.devices import values
+from noxden.devices.sample import FileShare, Sample, select_sample
 
 PINNED = ["a.py::test_3", "a.py::test_9", "a.py::test_27", "a.py::test_33"]
 

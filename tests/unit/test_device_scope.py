@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxden.config import ScopeConfig
-from noxden.device import values
-from noxden.device.scope import Decision, make_scope, read_disabled
+from noxden.devices import values
+from noxden.devices.scope import Decision, make_scope, read_disabled
 from noxden.errors import UsageError
 
 if TYPE_CHECKING:

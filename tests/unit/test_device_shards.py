@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device import values
-from noxden.device.shards import Shard, assign_shards, parse_shard, shards_path, share_out
+from noxden.devices import values
+from noxden.devices.shards import Shard, assign_shards, parse_shard, share_out
 from noxden.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
@@ -154,8 +154,3 @@ def test_an_unfinished_file_is_removed(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(KeyboardInterrupt):
         share_out(make_tests(4), Shard(1, 2, path), 1, [1.0] * 4)
     assert [file.name for file in tmp_path.iterdir()] == ["plan.lock"]
-
-
-def test_the_path_names_what_a_plan_is_of(tmp_path: Path) -> None:
-    assert shards_path(tmp_path, "abc", 3, 8) == tmp_path / "abc-stage3-of8.json"
-    assert str(Shard(3, 8)) == "3/8"

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import noxden
-from noxden.device.cards import Found, Look, find_cards
-from noxden.device.providers import simulated
-from noxden.device.values import Card
+from noxden.devices.cards import Found, Look, find_cards
+from noxden.devices.providers import simulated
+from noxden.devices.values import Card
 from noxden.errors import UsageError
 from noxden.inside import noxden_simulated
 from noxden.inside.noxden_simulated import Faults

@@ -10,7 +10,7 @@ import pytest
 
 from noxden.config import DeviceConfig, ScopeConfig, StageConfig
 from noxden.den.layout import open_den
-from noxden.device.staging import (
+from noxden.devices.staging import (
     Setting,
     Wanted,
     collect_stage,
@@ -19,7 +19,7 @@ from noxden.device.staging import (
     make_arguments,
     plan_stage,
 )
-from noxden.device.values import Test as OneTest
+from noxden.devices.values import Test as OneTest
 from noxden.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from noxden.device.stragglers import TOKEN, kill_stragglers
+from noxden.devices.stragglers import TOKEN, kill_stragglers
 
 if TYPE_CHECKING:
     from pathlib import Path

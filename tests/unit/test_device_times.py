@@ -7,8 +7,8 @@ import multiprocessing
 import os
 from typing import TYPE_CHECKING
 
-from noxden.device import values
-from noxden.device.times import Times, expect, load_times, record_times
+from noxden.devices import values
+from noxden.devices.times import Times, expect, load_times, record_times
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.device.values import Limits
-from noxden.device.watch import Ended, watch
+from noxden.devices.values import Limits
+from noxden.devices.watch import Ended, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

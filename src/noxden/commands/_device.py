@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from noxden.cli import Caller
-    from noxden.device.staging import Setting
+    from noxden.devices.staging import Setting
 
 __all__ = ["open_setting"]
 
@@ -39,8 +39,8 @@ def open_setting(caller: Caller, session: str) -> Iterator[Setting]:
     if not isinstance(chosen.settings, DeviceConfig):
         message = f"{session} is no device session; name the one that noxden.device() made"
         raise UsageError(message)
-    from noxden.device.jobs import plan_variables
-    from noxden.device.staging import Setting
+    from noxden.devices.jobs import plan_variables
+    from noxden.devices.staging import Setting
 
     place = open_workplace(caller.cwd, caller.env, find_config(caller.cwd, caller.env).den)
     prepared = prepare(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from noxden.cli import Caller
-    from noxden.device.cards import Found
-    from noxden.device.values import Test
+    from noxden.devices.cards import Found
+    from noxden.devices.values import Test
 
 a_session = click.option(
     "--session", default="device", show_default=True, metavar="NAME", help="The device session."
@@ -51,8 +51,8 @@ def cards(caller: Caller, *, provider: str | None, json: bool) -> None:
     {"command", "pid", "since", "host"}.
     """
     from noxden.config import find_config
-    from noxden.device.cards import Look, find_cards
-    from noxden.device.lease import find_holder, find_lock_folder
+    from noxden.devices.cards import Look, find_cards
+    from noxden.devices.lease import find_holder, find_lock_folder
 
     config = find_config(caller.cwd, caller.env).device
     look = Look(
@@ -73,7 +73,7 @@ def cards(caller: Caller, *, provider: str | None, json: bool) -> None:
             ]
         )
         return
-    from noxden.device.lease import render_holder
+    from noxden.devices.lease import render_holder
 
     said = [render_holder(holder) if holder else "-" for holder in holders]
     print_table(("index>", "address", "kind", "node", "health", "holder"), _rows(found, said))
@@ -119,8 +119,8 @@ def plan(
     "expected_s", "cards"}], "expected_s", "lower_bound_s", ...}.
     """
     with open_setting(caller, session) as setting:
-        from noxden.device.plan import plan_data, render_plan
-        from noxden.device.staging import Wanted, find_stage, plan_stage
+        from noxden.devices.plan import plan_data, render_plan
+        from noxden.devices.staging import Wanted, find_stage, plan_stage
 
         chosen = find_stage(setting.config, stage)
         kind = "" if setting.config.provider == "auto" else setting.config.provider
@@ -155,7 +155,7 @@ def scope(
     {"id", "in_scope", "rule"}, of all tests or of the one.
     """
     with open_setting(caller, session) as setting:
-        from noxden.device.staging import collect_stage, find_stage, load_scope
+        from noxden.devices.staging import collect_stage, find_stage, load_scope
 
         rules = load_scope(setting)
         chosen = find_stage(setting.config, stage)

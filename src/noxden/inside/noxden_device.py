@@ -154,14 +154,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def _describe(name: str, item: pytest.Item) -> dict[str, Any]:
-    """A test in the form of :class:`noxden.device.values.Test`."""
+    """A test in the form of :class:`noxden.devices.values.Test`."""
     described: dict[str, Any] = {"id": name, "file": name.partition("::")[0]}
     if markers := sorted({marker.name for marker in item.iter_markers()}):
         described["markers"] = markers
     if (group := item.get_closest_marker("xdist_group")) is not None:
         described["group"] = str(group.kwargs.get("name") or (group.args or ("default",))[0])
     if (device := item.get_closest_marker("device")) is not None:
-        described["cards"] = max(1, int(device.kwargs.get("cards", 1)))
+        cards = device.kwargs.get("cards", *device.args[:1] or (1,))
+        if not isinstance(cards, int) or cards < 1:
+            said = f"{name}: @pytest.mark.device(cards=n) takes a number from 1 on, got {cards!r}"
+            _broken.append({"file": described["file"], "message": said})
+            cards = 1
+        described["cards"] = cards
     # An enumeration that PyTorch's test classes have since its pull request 186918.
     if (hw := getattr(getattr(item, "cls", None), "hw_classification", None)) is not None:
         described["hw"] = str(getattr(hw, "name", hw)).upper()

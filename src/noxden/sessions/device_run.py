@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +13,18 @@ from noxden._switches import refuse_untrusted_write
 from noxden.den.bases import site_packages
 from noxden.den.layout import open_den
 from noxden.den.supply import FROM_UV
-from noxden.device.hosts import open_engine
-from noxden.device.hud import read_upstream
-from noxden.device.jobs import plan_variables
-from noxden.device.judge import judge
-from noxden.device.live import show_live
-from noxden.device.plan import render_plan
-from noxden.device.publish import write_outcome
-from noxden.device.records import record_run
-from noxden.device.report_md import render_report
-from noxden.device.stage_run import StageRun, run_stage
-from noxden.device.staging import Setting, Wanted, find_stage, plan_stage
+from noxden.devices.hosts import open_engine
+from noxden.devices.hud import read_upstream
+from noxden.devices.jobs import plan_variables
+from noxden.devices.judge import judge
+from noxden.devices.live import show_live
+from noxden.devices.plan import render_plan
+from noxden.devices.publish import write_outcome
+from noxden.devices.records import record_run
+from noxden.devices.report_md import render_report
+from noxden.devices.shards import parse_shard
+from noxden.devices.stage_run import StageRun, run_stage
+from noxden.devices.staging import Setting, Wanted, find_stage, plan_stage
 from noxden.errors import InfrastructureError, UsageError
 from noxden.render import print_lines
 from noxden.sessions.backend import DenEnvironment
@@ -30,10 +32,13 @@ from noxden.sessions.output import StepResult
 from noxden.sessions.unit_facts import collect_distributions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from noxden.config import DeviceConfig, StageConfig
-    from noxden.device.hosts import Opened
-    from noxden.device.outcome import Outcome
-    from noxden.device.staging import Staged
+    from noxden.devices.hosts import Opened
+    from noxden.devices.hud import Upstream
+    from noxden.devices.outcome import Outcome
+    from noxden.devices.staging import Staged
     from noxden.sessions.factory import Run
 
 __all__ = ["run_device"]
@@ -49,6 +54,8 @@ def run_device(settings: DeviceConfig, run: Run) -> tuple[StepResult, ...]:
         KeyboardInterrupt: it was stopped; what was learned until then is written.
     """
     refuse_untrusted_write(os.environ, "use cards")
+    # What is wrong with it is to be known before hours of tests, not after.
+    upstream = read_upstream(os.environ)
     settings = _apply_options(settings, run)
     stage = find_stage(settings, run.options.stage)
     setting = _enter(settings, run)
@@ -63,7 +70,12 @@ def run_device(settings: DeviceConfig, run: Run) -> tuple[StepResult, ...]:
         stack.callback(opened.engine.close)
         _compare_cards(run, stage, opened)
         staged = _plan(setting, stage, run, opened.planned, opened.cards[0].kind)
-        _run_batches(run, setting, staged, opened)
+        with _ended_by_sigterm():
+            _run_batches(
+                run,
+                StageRun(setting, staged, opened, run.session.name, run.output / "attempts"),
+                upstream,
+            )
         return tuple(run.done)
 
 
@@ -77,8 +89,8 @@ def _apply_options(settings: DeviceConfig, run: Run) -> DeviceConfig:
     for name in ("cards", "provider", "engine", "scheduler"):
         if (value := getattr(options, name)) is not None:
             settings = settings._replace(**{name: value})
-    if settings.cards < 0:
-        message = f"--cards takes a number from 1 on, got {settings.cards}"
+    if options.cards is not None and options.cards < 1:
+        message = f"--cards takes a number from 1 on, got {options.cards}"
         raise UsageError(message)
     if settings.scheduler and settings.engine != "dask":
         message = f"the engine local has no scheduler {settings.scheduler}; add --engine dask"
@@ -138,11 +150,17 @@ def _compare_cards(run: Run, stage: StageConfig, opened: Opened) -> None:
 def _plan(setting: Setting, stage: StageConfig, run: Run, cards: int, kind: str) -> Staged:
     start = time.perf_counter()
     named = run.options.shards_file
+    if named and parse_shard(run.options.shard, setting.env) is None:
+        message = f"--shards-file {named} has no effect without --shard I/M; add it"
+        raise UsageError(message)
     file = Path(run.session.invoked_from, named) if named else None
     staged = plan_stage(setting, stage, Wanted(cards, kind, run.options.shard, file))
     for warning in staged.warnings:
         run.session.warn(warning)
     plan = staged.plan
+    widest = max((batch.cards for batch in plan.batches), default=1)
+    if widest > cards:
+        run.session.warn(f"some tests need {widest} cards at once, and there are {cards}")
     part = f", shard {plan.shard}" if plan.shard else ""
     detail = (
         f"{plan.collected} collected, {plan.in_scope} in scope, {plan.selected} selected{part}, "
@@ -153,7 +171,17 @@ def _plan(setting: Setting, stage: StageConfig, run: Run, cards: int, kind: str)
     return staged
 
 
-def _run_batches(run: Run, setting: Setting, staged: Staged, opened: Opened) -> None:
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM, by which CI systems and clusters end jobs, for Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_batches(run: Run, planned: StageRun, upstream: Upstream) -> None:
     """Run the plan and write what came of it, also of a run that was stopped.
 
     Raises:
@@ -161,15 +189,16 @@ def _run_batches(run: Run, setting: Setting, staged: Staged, opened: Opened) -> 
             not be written.
         KeyboardInterrupt: it was stopped.
     """
-    planned = StageRun(setting, staged, opened, run.session.name, run.output / "attempts")
-    names = [card.name for card in opened.cards]
-    with show_live(staged.plan.selected, names, run.session.log) as view:
-        outcome = run_stage(planned, view.update)
+    names = [card.name for card in planned.opened.cards]
+    with show_live(planned.staged.plan.selected, names, run.session.log) as view:
+        outcome, failure = run_stage(planned, view.update)
     judgement = judge(outcome)
     run.notes.append(render_report(outcome))
     status = "failed" if judgement.exit_code else "passed"
     run.done.append(StepResult("tests", status, outcome.seconds, judgement.message))
-    _write(run, setting, outcome)
+    _write(run, planned.setting, outcome, upstream)
+    if failure is not None:
+        raise failure
     if judgement.exit_code == _INTERRUPTED:
         run.session.warn(judgement.message)
         raise KeyboardInterrupt
@@ -181,10 +210,10 @@ def _run_batches(run: Run, setting: Setting, staged: Staged, opened: Opened) -> 
     tell(judgement.message)
 
 
-def _write(run: Run, setting: Setting, outcome: Outcome) -> None:
+def _write(run: Run, setting: Setting, outcome: Outcome, upstream: Upstream) -> None:
     """Write the files of a run, and its record into the den."""
     try:
-        written = write_outcome(run.output, outcome, read_upstream(os.environ))
+        written = write_outcome(run.output, outcome, upstream)
         run.session.log(f"results: {os.path.relpath(written.junit)} and beside it")
     finally:
         if record_run(setting.den, outcome) is None:

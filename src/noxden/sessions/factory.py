@@ -63,6 +63,9 @@ R = TypeVar("R")
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
+_INTERRUPTED = 130
+
+
 class FactoryArguments(TypedDict, total=False):
     """The arguments of ``nox.session`` that every factory passes through as they are."""
 
@@ -244,18 +247,49 @@ def _execute(kind: Kind, settings: object, rule: Rule | None, session: nox.Sessi
         error = raised
     except nox.command.CommandFailed as failed:
         error = WorkError(f"a command failed: {failed.reason}")
+    except KeyboardInterrupt:
+        if run is not None:
+            seconds = time.perf_counter() - start
+            _write_interrupted(session, run, seconds)
+        raise
     output = run.output if run else _open_output(session, find_project(), None)
     steps = steps or tuple(run.done if run else ())
     seconds = time.perf_counter() - start
     summary = _summarize(session, steps, error, seconds)
     if closed:
         summary = summary._replace(status="skipped", message=closed)
-    write_summary(output, summary, run.notes if run else ())
-    publish_summary(output, os.environ)
+    _write_summary(output, summary, run.notes if run else ())
     if closed:
         session.skip(closed)
     if error is not None:
         raise error
+
+
+def _write_interrupted(session: nox.Session, run: Run, seconds: float) -> None:
+    """Leave what is known of a session that was stopped."""
+    summary = _summarize(session, tuple(run.done), None, seconds)
+    stopped = summary._replace(status="failed", exit_code=_INTERRUPTED, message="it was stopped")
+    # Who stopped it is not to wait for a disk.
+    with contextlib.suppress(OSError):
+        write_summary(run.output, stopped, run.notes)
+
+
+def _write_summary(output: Path, summary: Summary, notes: Sequence[str]) -> None:
+    """Leave the summary of a session.
+
+    Raises:
+        InfrastructureError: the disk is full, or the folder is gone.
+    """
+    try:
+        write_summary(output, summary, notes)
+    except OSError as error:
+        place = error.filename or output / "summary.json"
+        said = f" ({summary.message})" if summary.message else ""
+        message = (
+            f"cannot write {place}: {error.strerror}; make room, or name a folder by --output{said}"
+        )
+        raise InfrastructureError(message) from error
+    publish_summary(output, os.environ)
 
 
 def _find_closed(rule: Rule | None, session: nox.Session) -> str:

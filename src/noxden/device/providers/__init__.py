@@ -1,1 +1,0 @@
-"""Providers of cards: one module a kind of accelerator, see :mod:`noxden.device.cards`."""

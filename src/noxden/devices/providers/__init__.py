@@ -1,0 +1,1 @@
+"""Providers of cards: one module a kind of accelerator, see :mod:`noxden.devices.cards`."""
