@@ -139,7 +139,7 @@ def test_a_report_tells_figures_failures_flaky_tests_and_cards() -> None:
 
 ### Without a result (2)
 
-- `b.py::test_infra`
+- `b.py::test_infra: why`
 - `b.py::test_not_run`
 
 ### Cards
