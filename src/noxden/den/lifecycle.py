@@ -82,7 +82,7 @@ def publish(
                 raise
         except OSError as error:
             message = (
-                f"cannot write {entry}: {error.strerror}; free space or make it writable, "
+                f"cannot write {entry}: {error.strerror or error}; free space or make it writable, "
                 f"then run again (noxden doctor shows the den)"
             )
             raise InfrastructureError(message) from error
