@@ -256,11 +256,14 @@ def _third_party(said: str, resolution: Resolution) -> Iterator[str]:
 
 def _check_metadata(site: Path, resolution: Resolution) -> None:
     """Make sure that the metadata of every selected package is there and names its version."""
-    from importlib.metadata import distributions
+    from importlib.metadata import DistributionFinder, MetadataPathFinder
 
     from packaging.utils import canonicalize_name, canonicalize_version
 
-    found_here = [found for found in distributions(path=[str(site)]) if found.metadata["Name"]]
+    # Not by distributions(): the package importlib_metadata, where something has imported it,
+    # answers that too, and raises for metadata that is empty.
+    here = MetadataPathFinder.find_distributions(DistributionFinder.Context(path=[str(site)]))
+    found_here = [found for found in here if found.metadata["Name"]]
     # Old metadata spells versions as it likes (2023.01), the lock only one way (2023.1).
     installed = {
         canonicalize_name(found.name): canonicalize_version(
