@@ -73,7 +73,14 @@ def remove_dead_roots(den: Den, key: str) -> int:
 def _find_dead(den: Den, key: str) -> list[Path]:
     """Dead root files of ``key``, and what killed writers of root files left."""
     dead = [file for file, _, live in collect_roots(den, key) if not live]
-    for file in sorted((den.uses / f"{key}.roots").glob(".*")):
+    try:
+        written = sorted((den.uses / f"{key}.roots").iterdir())
+    except OSError:
+        # Another collection has just removed the folder.
+        written = []
+    for file in written:
+        if not file.name.startswith("."):
+            continue
         with contextlib.suppress(OSError):
             if time.time() - file.stat().st_mtime > _LONGEST_WRITE_S:
                 dead.append(file)
