@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sessions import bench, device, heavy, lint, packaging, unit, wheelhouse
+from sessions import bench, ci, device, heavy, lint, packaging, unit, wheelhouse
 
-__all__ = ["bench", "device", "heavy", "lint", "packaging", "unit", "wheelhouse"]
+__all__ = ["bench", "ci", "device", "heavy", "lint", "packaging", "unit", "wheelhouse"]

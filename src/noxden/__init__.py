@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from noxden.sessions.heavy import heavy
     from noxden.sessions.lint import lint
     from noxden.sessions.packaging import packaging
+    from noxden.sessions.plan import plan
     from noxden.sessions.publish import publish
     from noxden.sessions.register import register
     from noxden.sessions.unit import unit
@@ -20,6 +21,7 @@ __all__ = [
     "heavy",
     "lint",
     "packaging",
+    "plan",
     "publish",
     "register",
     "session",
@@ -32,6 +34,7 @@ _HOMES = {
     "heavy": "noxden.sessions.heavy",
     "lint": "noxden.sessions.lint",
     "packaging": "noxden.sessions.packaging",
+    "plan": "noxden.sessions.plan",
     "publish": "noxden.sessions.publish",
     "register": "noxden.sessions.register",
     "session": "noxden.sessions.decorator",

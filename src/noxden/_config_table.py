@@ -10,8 +10,9 @@ import difflib
 import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
+from noxden._frequency import is_cron, parse_frequency
 from noxden._rule import make_rule
-from noxden.config import NESTED, TABLES, Config, DeviceConfig
+from noxden.config import MAPS, NESTED, TABLES, Config, DeviceConfig
 from noxden.den.layout import find_memo
 from noxden.den.limits import parse_age, parse_size
 from noxden.den.memo import compute_digest, recall, remember
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from noxden.config import HeavyConfig
+    from noxden.config import CiConfig, HeavyConfig
 
 __all__ = ["Setting", "collect_settings", "load", "load_remembered"]
 
-_MEMO_FORMAT = 4
+_MEMO_FORMAT = 5
 _PREFIX = "tool.noxden"
 _LEAST: Mapping[str, float] = {
     "cards": 0,
@@ -90,6 +91,7 @@ def load(text: bytes, file: Path, overrides: Mapping[str, str]) -> Config:
         values[name] = kind(**checked)
     _check_rule(values["heavy"], file, overrides)
     _check_device(values["device"], file)
+    _check_ci(values["ci"], file)
     _check_values(values, file, overrides)
     return Config(**values, sessions=_read_sessions(table, file, overrides))
 
@@ -106,6 +108,12 @@ def _read_rows(rows: object, kind: type, path: str, file: Path) -> dict[str, Any
     _refuse_unknown(rows, kind._fields, path, file)  # type: ignore[attr-defined]
     given = {key.replace("-", "_"): value for key, value in rows.items()}
     inner = {name: given.pop(name) for name in tuple(given) if name in NESTED}
+    labels = given.get("runners")
+    if isinstance(labels, dict):
+        # One label is mostly all that there is to say.
+        given["runners"] = {
+            name: [label] if isinstance(label, str) else label for name, label in labels.items()
+        }
     values = _convert(given, get_type_hints(kind), f"{file}: {path}.{{key}}", strict=True)
     return values | {
         name: _read_inner(value, NESTED[name], f"{path}.{name}", file)
@@ -158,6 +166,8 @@ def _check_device(device: DeviceConfig, file: Path) -> None:
             said = "number is 0 or more, and cards 1 or more"
         elif numbers.count(stage.number) > 1:
             said = f"there are several stages {stage.number}; give each a number of its own"
+        else:
+            said = _find_wrong(parse_frequency, stage.frequency)
         if said:
             message = f"{place}.stage[{at}]: {said}"
             raise UsageError(message)
@@ -175,6 +185,35 @@ def _check_device(device: DeviceConfig, file: Path) -> None:
     except UsageError as error:
         message = f"{place}.cluster.kind: {error}"
         raise UsageError(message) from error
+
+
+def _find_wrong(check: Callable[[str], object], value: str) -> str:
+    """What ``check`` says against ``value``; empty where it takes it."""
+    try:
+        check(value)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _check_ci(ci: CiConfig, file: Path) -> None:
+    """Refuse a provider that is not known, a schedule that is none, and numbers below 1.
+
+    Raises:
+        UsageError: with the place of the value, and what it may be.
+    """
+    known = _one_of("github", "forgejo", "gitlab", "jenkins")
+    said = {f"providers[{at}]": _find_wrong(known, one) for at, one in enumerate(ci.providers)}
+    if not is_cron(ci.nightly):
+        said["nightly"] = f"it is a cron schedule of five fields, got {ci.nightly!r}"
+    for name, minutes in {"timeout": ci.timeout, **ci.timeouts}.items():
+        if minutes < 1:
+            path = name if name == "timeout" else f"timeouts.{name}"
+            said[path] = f"it is a number of minutes from 1 on, got {minutes}"
+    for path, problem in said.items():
+        if problem:
+            message = f"{file}: {_PREFIX}.ci.{path}: {problem}"
+            raise UsageError(message)
 
 
 def _check_numbers(device: DeviceConfig, place: str) -> None:
@@ -226,6 +265,7 @@ _CHECKS: Mapping[str, Callable[[str], object]] = {
     "den.max_size": parse_size,
     "den.max_age": parse_age,
     "den.trust": _one_of("locked", "built"),
+    "ci.cache_min_size": parse_size,
     "device.provider": _one_of("auto", "spyre", "cuda", "env", "simulated"),
     "device.engine": _one_of("local", "dask"),
 }
@@ -324,7 +364,8 @@ def _refuse_sessions(sessions: tuple[str, ...], place: str) -> None:
 
 def _overrides_of(name: str, kind: type, overrides: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"NOXDEN_{name}_".upper()
-    known = {f"{prefix}{field.upper()}": field for field in kind._fields}  # type: ignore[attr-defined]
+    fields = [field for field in kind._fields if field not in MAPS and field not in NESTED]  # type: ignore[attr-defined]
+    known = {f"{prefix}{field.upper()}": field for field in fields}
     hints = get_type_hints(kind)
     return {
         field: _split(overrides[variable])
@@ -373,6 +414,10 @@ def _rebuild(row: list[Any], kind: type) -> object:
     """A table from its JSON form."""
     fields: dict[str, Any] = dict(zip(kind._fields, row, strict=True))  # type: ignore[attr-defined]
     for name, value in fields.items():
+        if name in MAPS:
+            fields[name] = {
+                key: tuple(one) if isinstance(one, list) else one for key, one in value.items()
+            }
         if not isinstance(value, list):
             continue
         if name not in NESTED:

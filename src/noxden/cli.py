@@ -32,7 +32,7 @@ _COMMANDS = {
     "verify": "Compare base environments with what was installed.",
     "wheels": "Look after the wheel store, and make bundles for CI caches.",
     "venv": "Make an environment for editors and shells.",
-    "ci": "Tell what started this run, and what may run for it.",
+    "ci": "Write CI files; tell what started this run and what may run.",
     "device": "List cards; plan stages; tell why a test is in scope.",
     "doctor": "Look for what is wrong, with remedies.",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from noxden._frequency import NIGHTLY
 from noxden._switches import SWITCHES, is_on, is_untrusted
 from noxden.errors import UsageError
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CiConfig",
     "ClusterConfig",
     "Config",
     "DenConfig",
     "DeviceConfig",
     "HeavyConfig",
+    "JenkinsConfig",
     "LintConfig",
     "PackagingConfig",
     "ScopeConfig",
@@ -119,7 +122,8 @@ class StageConfig(NamedTuple):
     coverage: float = 1.0
     """Share of the tests in scope that it runs, more than 0 and at most 1."""
     frequency: str = "nightly"
-    """How often it runs, in words: ``on pull request``, ``nightly``, ``3-4 times a day``."""
+    """When CI runs it, in words: ``on pull request``, ``nightly``, ``3-4 times a day``; see
+    :func:`noxden._frequency.parse_frequency`."""
     blocking: bool = True
     """Whether failed tests fail the session."""
     tests: tuple[str, ...] = ()
@@ -223,6 +227,60 @@ class DenConfig(NamedTuple):
     """What is taken from the remote: ``locked`` artifacts, or what others ``built`` too."""
 
 
+class JenkinsConfig(NamedTuple):
+    """``[tool.noxden.ci.jenkins]``: the project's own commands; an empty one has no stage."""
+
+    agent: str = "linux"
+    """Label of the agents."""
+    image: str = ""
+    """Builds the runtime image: ``docker build -t demo .``."""
+    component: str = ""
+    """Runs the component tests."""
+    integration: str = ""
+    """Runs the integration tests."""
+    upstream: str = ""
+    """Runs the enabled subset of upstream's tests: ``nox -s device -- --stage 0``."""
+    push: str = ""
+    """Pushes the image; only on the branch of ``ci.branch``, after everything has passed."""
+
+
+class CiConfig(NamedTuple):
+    """``[tool.noxden.ci]``: what ``nox -s plan`` and ``noxden ci write`` go by."""
+
+    providers: tuple[str, ...] = ("github",)
+    """Whose files are written: ``github``, ``forgejo``, ``gitlab``, ``jenkins``."""
+    launch: str = "auto"
+    """What stands before ``nox`` and ``noxden`` in a job; empty leaves both to PATH; ``auto`` is
+    ``uv run`` with the dependency group that has noxden."""
+    branch: str = "main"
+    """The branch whose pushes are checked, and may save caches."""
+    nightly: str = NIGHTLY
+    """When nightly jobs start: a cron schedule of five fields, UTC."""
+    runner: str = "ubuntu-latest"
+    """Label of the runners of jobs about which ``runners`` says nothing."""
+    timeout: int = 60
+    """Minutes for jobs about which ``timeouts`` says nothing."""
+    runners: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - never changed
+    """Labels of runners by session: ``device = ["self-hosted", "spyre"]``."""
+    timeouts: dict[str, int] = {}  # noqa: RUF012 - never changed
+    """Minutes by session."""
+    paths: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - never changed
+    """Globs of the files that a session works on, for ``--changed-since``; none is all."""
+    advisory: tuple[str, ...] = ()
+    """Sessions whose failed tests do not fail the run."""
+    cache_min_size: str = "50MB"
+    """Sessions whose wheels weigh less have no cache: the index is as quick."""
+    image: str = "python:3.13"
+    """Image of GitLab's jobs; it needs git and Python."""
+    environment: str = "pypi"
+    """Environment of the job that publishes a release on GitHub."""
+    publish_url: str = ""
+    """Where a release is uploaded; empty is PyPI."""
+    hud: bool = False
+    """Send the results of each device stage to PyTorch's HUD relay, on GitHub."""
+    jenkins: JenkinsConfig = JenkinsConfig()
+
+
 class Config(NamedTuple):
     """``[tool.noxden]`` as a whole, overrides applied."""
 
@@ -234,6 +292,7 @@ class Config(NamedTuple):
         "packaging",
         "wheelhouse",
         "publish",
+        "plan",
     )
     """The sessions that ``noxden.register()`` registers."""
     lint: LintConfig = LintConfig()
@@ -242,6 +301,7 @@ class Config(NamedTuple):
     device: DeviceConfig = DeviceConfig()
     packaging: PackagingConfig = PackagingConfig()
     den: DenConfig = DenConfig()
+    ci: CiConfig = CiConfig()
 
 
 def find_project(start: Path) -> Path:
@@ -308,7 +368,15 @@ def collect_overrides(env: Mapping[str, str]) -> dict[str, str]:
 
 TABLES: dict[
     str,
-    type[LintConfig | UnitConfig | HeavyConfig | DeviceConfig | PackagingConfig | DenConfig],
+    type[
+        LintConfig
+        | UnitConfig
+        | HeavyConfig
+        | DeviceConfig
+        | PackagingConfig
+        | DenConfig
+        | CiConfig
+    ],
 ] = {
     "lint": LintConfig,
     "unit": UnitConfig,
@@ -316,11 +384,15 @@ TABLES: dict[
     "device": DeviceConfig,
     "packaging": PackagingConfig,
     "den": DenConfig,
+    "ci": CiConfig,
 }
-NESTED: dict[str, type[ScopeConfig | StageConfig | ClusterConfig]] = {
+MAPS = ("runners", "timeouts", "paths")
+"""Fields that are tables with a key for each session; no variable sets them."""
+NESTED: dict[str, type[ScopeConfig | StageConfig | ClusterConfig | JenkinsConfig]] = {
     "scope": ScopeConfig,
     "stage": StageConfig,
     "cluster": ClusterConfig,
+    "jenkins": JenkinsConfig,
 }
 """Fields that are tables of their own, or (``stage``) arrays of tables; no variable sets them."""
 _OVERRIDES = (*(f"NOXDEN_{table.upper()}_" for table in TABLES), "NOXDEN_SESSIONS")
@@ -334,7 +406,7 @@ _KNOWN = frozenset(
             f"NOXDEN_{table}_{field}".upper()
             for table, kind in TABLES.items()
             for field in kind._fields
-            if field not in NESTED
+            if field not in NESTED and field not in MAPS
         ),
     }
 )

@@ -16,6 +16,7 @@ from noxden.config import (
     Config,
     DenConfig,
     DeviceConfig,
+    JenkinsConfig,
     LintConfig,
     ScopeConfig,
     StageConfig,
@@ -141,7 +142,7 @@ def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> s
         ("[tool.noxden]\nunit = 1\n", "pyproject.toml: tool.noxden.unit is to be a table, got 1"),
         (
             "[tool.noxden]\nsessions = ['units']\n",
-            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish",
+            "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish, plan",
         ),
         ("[tool.noxden\n", "pyproject.toml is not TOML: "),
         ("# noxden\ntool = 1\n", "pyproject.toml: tool is to be a table, got 1"),
@@ -166,7 +167,7 @@ def test_what_is_wrong_with_the_table_is_told_by_file_key_and_nearest_name(
         ),
         (
             "NOXDEN_SESSIONS", "units",
-            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish",
+            "environment variable NOXDEN_SESSIONS names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish, plan",
         ),
         (
             "NOXDEN_SESSIONS_X", "unit",
@@ -243,7 +244,8 @@ def test_every_setting_says_where_its_value_comes_from() -> None:
     overrides = {"NOXDEN_UNIT_WORKERS": "2", "NOXDEN_SESSIONS": "lint"}
     found = collect_settings(FULL.encode(), Path("/x/pyproject.toml"), overrides)
     by_name = {setting.name: setting for setting in found}
-    inner = len(ScopeConfig._fields) + len(ClusterConfig._fields) - len(("scope", "cluster"))
+    tables = (ScopeConfig, ClusterConfig, JenkinsConfig)
+    inner = sum(len(table._fields) - 1 for table in tables)
     assert len(by_name) == len(found) == sum(len(table) for table in Config()[1:]) + 1 + inner
     assert by_name["device.scope.defaults"] == Setting("device.scope.defaults", True, "default")
     assert by_name["sessions"] == Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from noxden.sessions.steps import Step
 
-EVERYTHING = LintFacts(("types", "imports", "hooks"), ("src",), "prek", hooks_installed=True)
+EVERYTHING = LintFacts(("ci", "types", "imports", "hooks"), ("src",), "prek", hooks_installed=True)
 
 
 def words(steps: tuple[Step, ...]) -> dict[str, str]:
@@ -39,6 +40,7 @@ def test_a_plain_project_gets_the_four_steps_that_every_project_has() -> None:
 def test_configured_tools_add_their_steps() -> None:
     assert words(plan_lint(LintConfig(), EVERYTHING)) == {
         "lock": "uv lock --check",
+        "ci": f"{sys.executable} -m noxden ci check",
         "spelling": "codespell --skip *uv.lock",
         "check": "ruff check --extend-select I",
         "format": "ruff format --check",
@@ -51,6 +53,7 @@ def test_configured_tools_add_their_steps() -> None:
 def test_fix_repairs_where_a_tool_can() -> None:
     assert words(plan_lint(LintConfig(spelling="typos"), EVERYTHING, fix=True)) == {
         "lock": "uv lock",
+        "ci": f"{sys.executable} -m noxden ci write",
         "spelling": "typos --exclude uv.lock -w",
         "check": "ruff check --extend-select I --fix",
         "format": "ruff format",
@@ -124,6 +127,8 @@ def test_prek_is_preferred_and_the_environment_comes_before_path(
         ("setup.cfg", "[importlinter]\n", ("imports",)),
         (".importlinter", "[importlinter]\n", ("imports",)),
         (".pre-commit-config.yaml", "repos: []\n", ("hooks",)),
+        ("Jenkinsfile", "// Made by `noxden ci write` from [tool.noxden]\n", ("ci",)),
+        (".gitlab-ci.yml", "stages: []\n# Made by `noxden ci write`\n", ()),
     ],
 )
 def test_a_tool_is_configured_where_it_would_read_it(

@@ -45,6 +45,7 @@ def read_trigger(env: Mapping[str, str], _inputs: Sequence[str], system: str) ->
     ref, source = _find_ref(env)
     default = find(payload, "repository.default_branch")
     pull_request = event == "pull-request"
+    schedule = find(payload, "schedule") if event == "schedule" else ""
     return Trigger(
         system=system,
         event=event,
@@ -61,6 +62,7 @@ def read_trigger(env: Mapping[str, str], _inputs: Sequence[str], system: str) ->
             "labels": f"{PATH}: pull_request.labels" if pull_request else "no pull request",
             "inputs": f"{PATH}: inputs" if event == "manual" else "not started by hand",
         },
+        schedule=schedule if isinstance(schedule, str) else "",
     )
 
 

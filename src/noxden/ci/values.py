@@ -42,6 +42,8 @@ class Trigger(NamedTuple):
     trust: Trust
     sources: Mapping[str, str]
     """Where each of the other facts comes from, by the name of its field."""
+    schedule: str = ""
+    """Which schedule it was, its five fields; empty where nothing says."""
 
     @property
     def trusted(self) -> bool:

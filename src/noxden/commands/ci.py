@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from noxden.commands._options import as_json, choose, examples
+from noxden.commands.ci_write import check, write
 from noxden.render import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
@@ -26,9 +27,15 @@ class _Verdict(NamedTuple):
     reason: str
 
 
-@click.group(epilog=examples("noxden ci explain", "noxden ci explain heavy --json"))
+@click.group(
+    epilog=examples("noxden ci explain heavy", "noxden ci write", "noxden ci check"),
+)
 def command() -> None:
-    """Tell what started this run, and what may run for it."""
+    """Make CI files and look after them; tell what started a run, and what may run for it."""
+
+
+command.add_command(write)
+command.add_command(check)
 
 
 @command.command(

@@ -175,6 +175,9 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             download=self.download_python != "never",
         )
         location = Path(self.location)
+        if supply is FROM_UV and env.get("NOXDEN_BUNDLE"):
+            # What this job fetches is to be saved, so it comes through the store, not uv's cache.
+            supply = Supply(from_index=True, need=location.name)
         # nox gives one folder to "a b" and "a-b": the second must not wait for the first.
         for descriptor in _HELD.pop(self.location, ()):
             os.close(descriptor)

@@ -2,8 +2,8 @@
 
 Every step runs, even if one before it failed. A step is there when the project has something
 for it: ``types`` where mypy is configured, ``imports`` where import-linter is, ``hooks`` where
-there is a .pre-commit-config.yaml. Steps that are named, in the table or after ``--``, run in
-any case.
+there is a .pre-commit-config.yaml, ``ci`` where ``noxden ci write`` made files. Steps that are
+named, in the table or after ``--``, run in any case.
 """
 
 from __future__ import annotations
@@ -44,11 +44,18 @@ __all__ = [
     "lint",
 ]
 
-STEPS = ("lock", "spelling", "check", "format", "types", "imports", "hooks")
+STEPS = ("lock", "ci", "spelling", "check", "format", "types", "imports", "hooks")
 """The names of all steps, in the order in which repairs do not undo each other."""
 
 _SPELLING = ("codespell", "typos", "none")
+_GENERATED = r"\A.* Made by `noxden ci write`"
 PLACES = {
+    "ci": (
+        (".github/workflows/noxden.yml", _GENERATED),
+        (".forgejo/workflows/noxden.yml", _GENERATED),
+        (".gitlab-ci.yml", _GENERATED),
+        ("Jenkinsfile", _GENERATED),
+    ),
     "types": (
         ("mypy.ini", ""),
         (".mypy.ini", ""),
@@ -110,7 +117,7 @@ def choose_environment(settings: LintConfig, project: Path) -> SessionOptions:
 
 
 def collect_configured(project: Path) -> tuple[str, ...]:
-    """Of ``types``, ``imports`` and ``hooks``, those whose tool the project configures."""
+    """Of ``ci``, ``types``, ``imports`` and ``hooks``, those that the project has files for."""
     return tuple(
         step
         for step, places in PLACES.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import shutil
+import sys
 import tomllib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ class LintFacts(NamedTuple):
     """What a project has for the steps to work on."""
 
     configured: tuple[str, ...] = ()
-    """Of ``types``, ``imports`` and ``hooks``, those whose tool is configured."""
+    """Of ``ci``, ``types``, ``imports`` and ``hooks``, those that the project has files for."""
     types: tuple[str, ...] = ()
     """What mypy is to be given; empty where its configuration says it."""
     hooks: str = "prek"
@@ -94,6 +95,9 @@ def _plan_step(name: str, settings: LintConfig, facts: LintFacts, *, fix: bool) 
 
     if name == "lock":
         return Step(name, (Command(("uv", "lock", *([] if fix else ["--check"]))),))
+    if name == "ci":
+        command = Command((sys.executable, "-m", "noxden", "ci", "write" if fix else "check"))
+        return Step(name, (command,))
     if name == "spelling":
         return _plan_spelling(settings, plan, fix=fix)
     if name == "hooks":

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from noxden._rule import Rule
     from noxden.lock.request import Request
 
-__all__ = ["RegisteredSession", "choose_sessions", "collect_sessions", "find_noxfile"]
+__all__ = [
+    "RegisteredSession",
+    "choose_sessions",
+    "collect_all_sessions",
+    "collect_sessions",
+    "describe_runner",
+    "find_noxfile",
+]
 
 _BACKEND = "noxden"
 
@@ -46,6 +53,10 @@ class RegisteredSession(NamedTuple):
     """What opens its gate on CI; ``None`` is no gate."""
     settings: object = None
     """What its factory was told by table and keywords; ``None`` where no factory made it."""
+    default: bool = True
+    """Whether plain ``nox`` runs it."""
+    in_den: bool = True
+    """Whether its environment is the den's."""
 
     @property
     def request(self) -> Request:
@@ -76,23 +87,42 @@ def collect_sessions(start: Path) -> list[RegisteredSession]:
     Raises:
         UsageError: there is no noxfile, or it raises.
     """
+    return [one for one in collect_all_sessions(start) if one.in_den]
+
+
+def collect_all_sessions(start: Path) -> list[RegisteredSession]:
+    """As :func:`collect_sessions`, with the sessions on other backends.
+
+    Raises:
+        UsageError: there is no noxfile, or it raises.
+    """
     noxfile = find_noxfile(start)
     with _stay_put():
         runners = _load(noxfile)
-    return [
-        RegisteredSession(
-            runner.friendly_name,
-            runner.name,
-            runner.func.python or None,
-            SessionOptions.from_venv_params(runner.func.venv_params or ()),
-            # nox changes to the real folder of the noxfile before it makes paths absolute.
-            Path(os.path.realpath(noxfile.parent), runner.envdir),
-            getattr(runner.func, RULE, None),
-            getattr(runner.func, SETTINGS, None),
-        )
-        for runner in runners
-        if runner.func.venv_backend == _BACKEND and runner.func.python is not False
-    ]
+    return [describe_runner(runner, noxfile.parent) for runner in runners]
+
+
+def describe_runner(runner: Any, folder: Path) -> RegisteredSession:  # noqa: ANN401 - nox's
+    """The session that a session runner of nox stands for; ``folder`` has the noxfile."""
+    import nox
+
+    function = runner.func
+    in_den = function.venv_backend == _BACKEND and function.python is not False
+    named = nox.options.sessions
+    return RegisteredSession(
+        runner.friendly_name,
+        runner.name,
+        function.python or None,
+        SessionOptions.from_venv_params((function.venv_params or ()) if in_den else ()),
+        # nox changes to the real folder of the noxfile before it makes paths absolute.
+        Path(os.path.realpath(folder), runner.envdir),
+        getattr(function, RULE, None),
+        getattr(function, SETTINGS, None),
+        default=function.default
+        if named is None
+        else not {*named}.isdisjoint({runner.name, *runner.signatures}),
+        in_den=in_den,
+    )
 
 
 def choose_sessions(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxden.tools.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["describe_head", "read_commit_time"]
+__all__ = ["describe_head", "find_top", "read_commit_time"]
 
 
 def describe_head(folder: Path, env: Mapping[str, str]) -> str:
@@ -32,3 +32,11 @@ def read_commit_time(folder: Path, env: Mapping[str, str]) -> int | None:
         return None
     said = run(["git", "log", "-1", "--format=%ct"], cwd=folder, env=env, expect=(0, 128))
     return int(said.stdout) if said.stdout.strip().isdigit() else None
+
+
+def find_top(folder: Path, env: Mapping[str, str]) -> Path | None:
+    """The root of the checkout that ``folder`` is in; ``None`` outside of one, or without git."""
+    if shutil.which("git", path=env.get("PATH")) is None:
+        return None
+    said = run(["git", "rev-parse", "--show-toplevel"], cwd=folder, env=env, expect=(0, 128))
+    return Path(said.stdout.rstrip("\n")) if said.stdout else None

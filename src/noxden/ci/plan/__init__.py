@@ -1,0 +1,1 @@
+"""Which jobs a run on CI has: planned as data, from sessions, trigger and configuration."""
