@@ -357,7 +357,7 @@ def check_variables(env: Mapping[str, str]) -> None:
             message = f"unknown environment variable {name}; {advice}"
             raise UsageError(message)
     is_untrusted(env)
-    for name in ("NOXDEN_OFFLINE", "NOXDEN_DEBUG", "NOXDEN_ALLOW_UNSAFE_LOCKS"):
+    for name in ("NOXDEN_BLOCKING", "NOXDEN_OFFLINE", "NOXDEN_DEBUG", "NOXDEN_ALLOW_UNSAFE_LOCKS"):
         is_on(env, name)
 
 

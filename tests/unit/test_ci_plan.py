@@ -25,13 +25,15 @@ from noxden.ci.trigger import LOCAL
 from noxden.ci.values import Trigger, Trust
 from noxden.config import CiConfig, DeviceConfig
 from noxden.errors import InfrastructureError, UsageError
+from noxden.lock.request import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RULE = make_rule(("label", "input", "schedule"), "run-heavy-deps", "run-heavy-deps", "here")
-LINT = PlannedSession("lint", "lint", "lint", None, default=True)
-UNIT = PlannedSession("unit-3.12", "unit", "unit", "3.12", default=True)
+ANY = Request()
+LINT = PlannedSession("lint", "lint", "lint", None, default=True, request=ANY)
+UNIT = PlannedSession("unit-3.12", "unit", "unit", "3.12", default=True, request=ANY)
 HEAVY = PlannedSession("heavy", "heavy", "heavy", None, default=False, rule=RULE)
 DEVICE = PlannedSession(
     "device", "device", "device", None, default=False, stages=DeviceConfig().stage
@@ -199,6 +201,15 @@ def test_a_session_that_there_is_not_is_refused(config: CiConfig, said: str) -> 
     with pytest.raises(UsageError) as raised:
         plan(LOCAL, config=config)
     assert str(raised.value) == said
+
+
+def test_a_session_that_cannot_fail_well_cannot_be_advisory() -> None:
+    with pytest.raises(UsageError) as raised:
+        plan(LOCAL, config=CiConfig(advisory=("docs",)))
+    assert str(raised.value) == (
+        "[tool.noxden.ci] advisory names docs, which is not a session of noxden and cannot end well "
+        "when it fails; decorate it with noxden.session"
+    )
 
 
 def test_few_jobs_are_not_folded() -> None:

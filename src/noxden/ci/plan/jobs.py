@@ -157,6 +157,13 @@ def _refuse_unknown(sessions: Sequence[PlannedSession], config: CiConfig) -> Non
                 advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
                 message = f"[tool.noxden.ci] {table} names the session {name!r}; {advice}"
                 raise UsageError(message)
+    for one in sessions:
+        if one.request is None and not {one.name, one.group}.isdisjoint(config.advisory):
+            message = (
+                f"[tool.noxden.ci] advisory names {one.name}, which is not a session of noxden and "
+                f"cannot end well when it fails; decorate it with noxden.session"
+            )
+            raise UsageError(message)
 
 
 def fold(jobs: Sequence[Job], most: int = MOST_JOBS) -> tuple[Job, ...]:
