@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from noxden._rule import make_rule
 from noxden.ci.plan.child import Jobs, render_child
@@ -327,7 +328,7 @@ def test_a_plan_that_is_larger_than_outputs_may_be_is_refused(tmp_path: Path) ->
 
 def test_gitlab_gets_a_child_pipeline_that_is_never_empty(tmp_path: Path) -> None:
     publish_plan(Plan((), ()), LOCAL._replace(system="gitlab"), tmp_path, HOW, {})
-    child = json.loads((tmp_path / "gitlab.yml").read_text())
+    child = yaml.safe_load((tmp_path / "gitlab.yml").read_text())
     assert child == {
         "stages": ["run", "required"],
         "default": {"image": "python:3.13", "before_script": ["pip install --quiet uv"]},
@@ -347,7 +348,7 @@ def test_a_job_of_the_child_pipeline_knows_what_started_its_parent() -> None:
         "CI_PIPELINE_SOURCE": "merge_request_event",
         "CI_MERGE_REQUEST_LABELS": "run-heavy-deps,$SECRET",
     }
-    made = json.loads(render_child(Plan((job,), ()), HOW, env))["heavy"]
+    made = yaml.safe_load(render_child(Plan((job,), ()), HOW, env))["heavy"]
     assert made == {
         "stage": "run",
         "timeout": "60 minutes",
@@ -375,5 +376,5 @@ def test_a_job_of_the_child_pipeline_knows_what_started_its_parent() -> None:
 
 def test_a_job_that_may_not_save_only_pulls() -> None:
     cache = Cache("prefix-closure", "prefix-", ".noxden-bundle", save=False)
-    made = json.loads(render_child(Plan((make("lint", cache=cache),), ()), HOW, {}))["lint"]
+    made = yaml.safe_load(render_child(Plan((make("lint", cache=cache),), ()), HOW, {}))["lint"]
     assert (made["cache"]["policy"], len(made["script"])) == ("pull", 1)

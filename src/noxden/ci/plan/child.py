@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noxden.ci.launch import find_launch
@@ -24,6 +23,12 @@ _PASSED_ON = (
     "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME",
 )
 """What tells a trigger: a child pipeline would say that its parent started it."""
+
+_RESERVED = {
+    "after_script", "before_script", "cache", "default", "image", "include", "pages", "required",
+    "services", "spec", "stages", "types", "variables", "workflow",
+}  # fmt: skip
+"""Keys of a pipeline that are no jobs, and the job that is always there."""
 
 
 class Jobs(NamedTuple):
@@ -48,23 +53,29 @@ class Jobs(NamedTuple):
 def render_child(plan: Plan, how: Jobs, env: Mapping[str, str]) -> str:
     """The child pipeline of ``plan``; ``env`` is that of the parent's job.
 
-    It is JSON, and so YAML. A pipeline without a job is an error on GitLab, hence ``required``,
-    which runs after all others.
+    A pipeline without a job is an error on GitLab, hence ``required``, which runs after all others.
     """
+    import yaml
+
     passed = {name: _quote(env[name]) for name in _PASSED_ON if name in env}
     pipeline: dict[str, Any] = {
         "stages": ["run", "required"],
         "default": {"image": how.image, "before_script": ["pip install --quiet uv"]},
     }
     for job in plan.jobs:
-        pipeline[job.name] = _render_job(job, how, passed)
+        pipeline[_name(job)] = _render_job(job, how, passed)
     pipeline["required"] = {
         "stage": "required",
         "variables": {"GIT_STRATEGY": "none"},
         "before_script": [],
         "script": [f"echo {len(plan.jobs)} jobs passed"],
     }
-    return json.dumps(pipeline, indent=2) + "\n"
+    return yaml.safe_dump(pipeline, sort_keys=False)
+
+
+def _name(job: Job) -> str:
+    """The name of a job, which must not be a word of GitLab's or that of a hidden job."""
+    return f"session {job.name}" if job.name in _RESERVED or job.name.startswith(".") else job.name
 
 
 def _render_job(job: Job, how: Jobs, passed: Mapping[str, str]) -> dict[str, Any]:
