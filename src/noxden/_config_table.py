@@ -7,6 +7,7 @@ everything else a warm session does.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
@@ -37,6 +38,7 @@ _LEAST: Mapping[str, float] = {
     "lease": 0,
 }
 """The least that numbers of ``[tool.noxden.device]`` may be."""
+_SECRET = re.compile(r"[A-Z_][A-Z0-9_]*")
 _TLS_FILES = 3
 """Authority, certificate, key."""
 
@@ -204,6 +206,9 @@ def _check_ci(ci: CiConfig, file: Path) -> None:
     """
     known = _one_of("github", "forgejo", "gitlab", "jenkins")
     said = {f"providers[{at}]": _find_wrong(known, one) for at, one in enumerate(ci.providers)}
+    for at, name in enumerate(ci.secrets):
+        if not _SECRET.fullmatch(name):
+            said[f"secrets[{at}]"] = f"it is the name of a variable, got {name!r}"
     if not is_cron(ci.nightly):
         said["nightly"] = f"it is a cron schedule of five fields, got {ci.nightly!r}"
     for name, minutes in {"timeout": ci.timeout, **ci.timeouts}.items():

@@ -268,6 +268,8 @@ class CiConfig(NamedTuple):
     """Globs of the files that a session works on, for ``--changed-since``; none is all."""
     advisory: tuple[str, ...] = ()
     """Sessions whose failed tests do not fail the run."""
+    secrets: tuple[str, ...] = ()
+    """Names of secrets that jobs on GitHub and Forgejo get as variables, but for pull requests."""
     cache_min_size: str = "50MB"
     """Sessions whose wheels weigh less have no cache: the index is as quick."""
     image: str = "python:3.13"

@@ -144,6 +144,38 @@ def wrong(tmp_path: Path, table: str, env: Mapping[str, str] | None = None) -> s
             "[tool.noxden]\nsessions = ['units']\n",
             "pyproject.toml: tool.noxden.sessions names 'units'; known: lint, unit, heavy, device, packaging, wheelhouse, publish, plan",
         ),
+        (
+            "[tool.noxden.ci]\nproviders = ['github', 'gitlub']\n",
+            "pyproject.toml: tool.noxden.ci.providers[1]: it cannot be 'gitlub'; did you mean gitlab?",
+        ),
+        (
+            "[tool.noxden.ci]\nnightly = 'at three'\n",
+            "pyproject.toml: tool.noxden.ci.nightly: it is a cron schedule of five fields, got 'at three'",
+        ),
+        (
+            "[tool.noxden.ci]\ntimeout = 0\n",
+            "pyproject.toml: tool.noxden.ci.timeout: it is a number of minutes from 1 on, got 0",
+        ),
+        (
+            "[tool.noxden.ci.timeouts]\nunit = -5\n",
+            "pyproject.toml: tool.noxden.ci.timeouts.unit: it is a number of minutes from 1 on, got -5",
+        ),
+        (
+            "[tool.noxden.ci]\nsecrets = ['A', 'a b']\n",
+            "pyproject.toml: tool.noxden.ci.secrets[1]: it is the name of a variable, got 'a b'",
+        ),
+        (
+            "[tool.noxden.ci]\ncache-min-size = 'big'\n",
+            "pyproject.toml: tool.noxden.ci.cache-min-size: ",
+        ),
+        (
+            "[tool.noxden.ci]\nrunners = {unit = 5}\n",
+            "pyproject.toml: tool.noxden.ci.runners: Expected `array`, got `int`",
+        ),
+        (
+            "[[tool.noxden.device.stage]]\nnumber = 1\nfrequency = 'often'\n",
+            "pyproject.toml: tool.noxden.device.stage[0]: 'often' is no frequency; say on pull request",
+        ),
         ("[tool.noxden\n", "pyproject.toml is not TOML: "),
         ("# noxden\ntool = 1\n", "pyproject.toml: tool is to be a table, got 1"),
     ],
@@ -233,6 +265,19 @@ def test_a_den_that_others_may_write_is_neither_read_nor_written(mode: int, tmp_
     planted.unlink()
     assert load(tmp_path, FULL) == expected
     assert list(memo.iterdir()) == []
+
+
+def test_tables_by_session_are_remembered_as_they_were_read(tmp_path: Path) -> None:
+    table = """
+        [tool.noxden.ci]
+        runners = {unit = "big", device = ["self-hosted", "card"]}
+        timeouts = {unit = 5}
+        paths = {unit = ["src/**"]}
+    """
+    open_den({"NOXDEN_DIR": str(tmp_path / "den")})
+    first = load(tmp_path, table)
+    assert first.ci.runners == {"unit": ("big",), "device": ("self-hosted", "card")}
+    assert load(tmp_path, table) == first
 
 
 def test_reading_the_configuration_makes_no_den(tmp_path: Path) -> None:

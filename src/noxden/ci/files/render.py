@@ -74,6 +74,7 @@ def render_files(
         "nightly": config.ci.nightly,
         "runner": config.ci.runner,
         "compare": bool(config.ci.paths),
+        "secrets": config.ci.secrets,
         "target": f" {config.ci.publish_url}" if config.ci.publish_url else "",
         "publish_url": config.ci.publish_url,
     }
