@@ -117,8 +117,11 @@ def den(common: Path) -> Path:
 def env(den: Path, tmp_path: Path) -> dict[str, str]:
     """The environment of the programs a test starts, with the shared den."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    (tmp_path / "home").mkdir(exist_ok=True)
+    # pytest's own tidying of the folder that all runs of a user share gets in the way of others.
+    for name in ("home", "temp"):
+        (tmp_path / name).mkdir(exist_ok=True)
     return clean | {
+        "PYTEST_DEBUG_TEMPROOT": str(tmp_path / "temp"),
         "NOXDEN_DIR": str(den),
         "UV_CACHE_DIR": str(den / "uv"),
         "NOXDEN_CARD_LOCKS": str(tmp_path / "card-locks"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CI_VARIABLES",
     "SWITCHES",
+    "is_blocking",
     "is_ci",
     "is_on",
     "is_untrusted",
@@ -80,6 +81,15 @@ def is_on(env: Mapping[str, str], name: str) -> bool:
         return value
     message = f"environment variable {name} is to be 1 or 0, got {env[name]!r}"
     raise UsageError(message)
+
+
+def is_blocking(env: Mapping[str, str]) -> bool:
+    """Whether failed work fails a session for nox; ``NOXDEN_BLOCKING=0`` says that it does not.
+
+    Raises:
+        UsageError: it says neither on nor off.
+    """
+    return not env.get("NOXDEN_BLOCKING") or is_on(env, "NOXDEN_BLOCKING")
 
 
 def is_untrusted(env: Mapping[str, str]) -> bool:

@@ -341,7 +341,7 @@ def test_each_job_of_a_cluster_is_a_worker_with_one_card(
         directives=("-gpu num=1",),
         prologue=(f"cd {tmp_path}",),
     )
-    cluster = start_jobs(config, 2, tmp_path / "jobs")
+    cluster = start_jobs(config, 2, tmp_path / "jobs", env)
     with DaskEngine(cluster, see(4), run_id="r", run=act) as engine:
         await_cards(engine, 2)
         assert len(run_batches(engine, tmp_path, 4)) == 4
@@ -367,7 +367,7 @@ def test_a_batch_system_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InfrastructureError) as caught:
-        start_jobs(ClusterConfig(kind="slurm"), 1, tmp_path / "jobs")
+        start_jobs(ClusterConfig(kind="slurm"), 1, tmp_path / "jobs", {})
     assert str(caught.value) == (
         "sbatch is not on PATH; run this on a machine where jobs are submitted"
     )
@@ -380,7 +380,7 @@ def test_a_batch_system_that_refuses_is_quoted(
     refusal = "sbatch: error: invalid partition specified: long"
     (tmp_path / "bin" / "sbatch").write_text(f"#!/bin/bash\necho '{refusal}' >&2\nexit 1\n")
     with pytest.raises(InfrastructureError) as caught:
-        start_jobs(ClusterConfig(kind="slurm", queue="long"), 1, tmp_path / "jobs")
+        start_jobs(ClusterConfig(kind="slurm", queue="long"), 1, tmp_path / "jobs", env)
     assert str(caught.value) == (f"sbatch takes no jobs: {refusal}; see tool.noxden.device.cluster")
 
 
@@ -389,7 +389,7 @@ def test_an_interface_that_is_not_loopback_needs_tls(
 ) -> None:
     monkeypatch.setattr("distributed.utils.get_ip_interface", lambda _: "10.1.2.3")
     with pytest.raises(UsageError) as caught:
-        start_jobs(ClusterConfig(kind="slurm", interface="ib0"), 1, tmp_path)
+        start_jobs(ClusterConfig(kind="slurm", interface="ib0"), 1, tmp_path, {})
     assert str(caught.value) == (
         "tool.noxden.device.cluster.interface: ib0 is refused: loopback or TLS only; name authority, certificate and key in tool.noxden.device.cluster.tls"
     )
@@ -401,14 +401,14 @@ def test_an_interface_that_is_loopback_needs_nothing(
     _imitate(tmp_path, env, monkeypatch)
     config = ClusterConfig(kind="slurm", memory="1GB", interface="lo")
     with DaskEngine(
-        start_jobs(config, 1, tmp_path / "jobs"), see(1), run_id="r", run=act
+        start_jobs(config, 1, tmp_path / "jobs", env), see(1), run_id="r", run=act
     ) as engine:
         await_cards(engine, 1)
 
 
 def test_an_interface_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        start_jobs(ClusterConfig(kind="lsf", interface="none0"), 1, tmp_path)
+        start_jobs(ClusterConfig(kind="lsf", interface="none0"), 1, tmp_path, {})
     assert str(caught.value) == (
         "tool.noxden.device.cluster.interface: none0 is no interface of this host with an IPv4 address; see: ip address"
     )

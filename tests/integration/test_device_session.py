@@ -344,6 +344,40 @@ def test_what_follows_the_second_dashes_goes_to_pytest(make: Make, nox: RunNox) 
     assert verdicts(sample) == {"test_it.py::test_passes": "passed"}
 
 
+def test_an_option_of_pytest_is_not_taken_for_one_of_ours_with_a_slip(
+    make: Make, nox: RunNox
+) -> None:
+    sample = make({"test_it.py": "def test_passes(): pass\n"})
+    # Nearly --strict-cards, and behind the second dashes nearly --stage.
+    words = ["--strict-markers", "--", "-p", "slip", "--stagee=1"]
+    sample.write("slip.py", "def pytest_addoption(parser):\n    parser.addoption('--stagee')\n")
+    env = {**sample.env, "PYTHONPATH": str(sample.path)}
+    ran = nox(sample, "-s", "device", "--", *words, env=env)
+    assert ran.code == 0, ran.text
+    assert verdicts(sample) == {"test_it.py::test_passes": "passed"}
+
+
+def test_a_pytest_that_fails_after_tests_that_all_passed_is_told(make: Make, nox: RunNox) -> None:
+    sample = make({"test_it.py": "def test_passes(): pass\n"})
+    sample.write(
+        "tests/conftest.py",
+        """
+        import os
+
+        def pytest_unconfigure(config):
+            if "NOXDEN_ATTEMPT_TESTS" in os.environ:
+                print("no good end", flush=True)
+                os._exit(1)
+        """,
+    )
+    ran = nox(sample, "-s", "device")
+    assert ran.code == 0, ran.text
+    said = "batch 0: no test failed, yet pytest ended with code 1: no good end; see output.log in "
+    assert said in ran.stderr
+    assert read(sample).warnings[0].startswith(said)
+    assert verdicts(sample) == {"test_it.py::test_passes": "passed"}
+
+
 def test_a_run_for_strangers_code_is_refused(make: Make, nox: RunNox, env: dict[str, str]) -> None:
     sample = make({"test_it.py": ONE_FAILS})
     ran = nox(sample, "-s", "device", env={**env, "NOXDEN_TRUST": "untrusted"})
@@ -373,6 +407,11 @@ def test_an_unknown_stage_is_named_with_those_that_are_known(make: Make, nox: Ru
         (
             ["--scheduler", "tcp://127.0.0.1:1"],
             "the engine local has no scheduler tcp://127.0.0.1:1; add --engine dask",
+        ),
+        (
+            ["--stagee=1"],
+            "there is no option --stagee; did you mean --stage? What is for pytest goes after a "
+            "second --",
         ),
     ],
 )

@@ -87,6 +87,46 @@ def test_the_files_of_an_attempt_in_which_a_test_failed_are_kept(make_job: MakeJ
     assert "so it was" in (Path(job.folder) / "output.log").read_text()
 
 
+TEMP = "import pathlib\ndef test_a(tmp_path): pathlib.Path('at').write_text(str(tmp_path))\n"
+
+
+def test_the_temporary_folders_of_an_attempt_are_its_own_and_go_with_it(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    job = make_job(TEMP, "test_a")
+    assert how(run_attempt(job)) == ("done", "", "")
+    assert Path((tmp_path / "at").read_text()) == Path(job.folder, "tmp", "test_a0")
+    assert not Path(job.folder).exists()
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_temporary_folders_that_the_user_names_are_theirs(
+    by_variable: bool, make_job: MakeJob, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    job = make_job(TEMP, "test_a")
+    if by_variable:
+        job = replace(job, env={**job.env, "PYTEST_DEBUG_TEMPROOT": str(theirs)})
+    else:
+        job = replace(job, arguments=(*job.arguments, f"--basetemp={theirs}"))
+    assert how(run_attempt(job)) == ("done", "", "")
+    assert Path((tmp_path / "at").read_text()).is_relative_to(theirs)
+
+
+def test_a_pytest_that_fails_after_tests_that_all_passed_is_told_and_kept(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import os\ndef pytest_unconfigure(): print('no good end', flush=True); os._exit(1)\n"
+    )
+    job = make_job("def test_a(): pass\n", "test_a")
+    found = run_attempt(job)
+    assert how(found) == ("done", "", "pytest ended with code 1: no good end")
+    assert results(found) == {"test_a": ("passed", "")}
+    assert "no good end" in (Path(job.folder) / "output.log").read_text()
+
+
 def test_a_failure_ends_no_attempt_before_its_time(make_job: MakeJob) -> None:
     job = make_job("def test_a(): assert False\ndef test_b(): pass\n", "test_a", "test_b")
     found = run_attempt(replace(job, arguments=(*job.arguments, "-x")))

@@ -131,7 +131,8 @@ def test_no_node_always_opens_and_a_node_does_when_it_can(
     node = put(tmp_path / "node")
     assert opens("")
     assert opens(str(node))
-    assert not opens(str(tmp_path / "other"))
+    with pytest.raises(FileNotFoundError):
+        opens(str(tmp_path / "other"))
     for provider in (spyre, cuda):
         assert provider.is_open(spyre_card(0, A, str(node)))
 

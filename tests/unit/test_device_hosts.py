@@ -141,7 +141,7 @@ def test_a_batch_system_is_asked_for_as_many_jobs_as_there_are_to_be_cards(
     cluster = ClusterConfig(kind="slurm")
     config = DASK._replace(cards=cards, cluster=cluster)
     opened = open_engine(config, env, 9, tmp_path / "workers", tmp_path, print)
-    assert engines[0].cluster == ("jobs", cluster, planned, tmp_path / "workers", tmp_path)
+    assert engines[0].cluster == ("jobs", cluster, planned, tmp_path / "workers", env, tmp_path)
     assert (opened.planned, len(opened.cards)) == (planned, 1)
     # Its jobs may stand in the queue for hours.
     assert opened.grace_s == math.inf
@@ -165,11 +165,12 @@ def test_while_jobs_stand_in_a_queue_it_says_that_it_waits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(hosts, "_TELL_S", 0.0)
+    monkeypatch.setattr(FakeEngine, "why", ("the queue is long",))
     monkeypatch.setattr(hosts, "_PATIENCE_S", 0.0)
     config = DASK._replace(cards=2, cluster=ClusterConfig(kind="lsf"))
     opened = open_engine(config, env, 9, tmp_path / "workers", tmp_path, print)
     assert opened.cards == CARDS
-    said = "no card on the cluster for 0 s; waiting, Ctrl-C ends it"
+    said = "no card on the cluster for 0 s; the queue is long; waiting, Ctrl-C ends it"
     assert set(capsys.readouterr().out.splitlines()) == {said}
     assert len(engines) == 1
 

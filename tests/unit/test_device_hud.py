@@ -68,7 +68,7 @@ def test_failed_tests_and_broken_files_are_told_in_detail() -> None:
         "schema_version": 1,
         "category": "unknown",
         "confidence": "low",
-        "summary": "2 of 3 tests failed; 0 more failed and passed on another card",
+        "summary": "2 of 3 tests failed; 0 more failed and then passed",
         "reproduced_on_retry": True,
         "analyzer": {"name": "noxden"},
         "analyzed_at": "1970-01-01T00:01:00Z",
@@ -79,7 +79,7 @@ def test_a_flaky_test_counts_as_passed_and_is_told_in_the_triage() -> None:
     outcome = run(record(1, "failed", "passed"), record(2, "passed"))
     assert make_inputs(outcome)["conclusion"] == "success"
     assert json.loads(make_inputs(outcome)["test-results"])["passed"] == 2
-    said = "1 of 2 tests failed, then passed on another card"
+    said = "1 of 2 tests failed, then passed in a new process"
     assert triage(outcome) == ("flake", said, False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -326,6 +327,36 @@ def test_a_card_that_does_not_open_is_told_and_free_again(
             f"noxden, or reset it"
         )
         assert find_holder(locks, one) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory"),
+            "No such file or directory; load its driver, or pass the device into this container",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "Permission denied; let this user open it, by its group or a udev rule",
+        ),
+    ],
+)
+def test_a_node_that_is_missing_or_forbidden_is_not_waited_for(
+    error: OSError, why: str, hold: Callable[..., AbstractContextManager[Lease]], locks: Path
+) -> None:
+    asked = []
+
+    def refuse(card: Card) -> bool:
+        asked.append(card)
+        raise error
+
+    card = Card(index=0, address="x", kind="spyre", node="/dev/vfio/12")
+    with pytest.raises(LeaseError) as raised, hold(card, limit_s=60, is_open=refuse):
+        pass
+    assert str(raised.value) == f"card x cannot be opened, /dev/vfio/12: {why}"
+    assert asked == [card]
+    assert find_holder(locks, card) is None
 
 
 def test_a_driver_that_hangs_while_it_opens_holds_up_nobody(

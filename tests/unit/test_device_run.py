@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from noxden.devices import run
 from noxden.devices.dealer import Dealer, Policy
@@ -199,3 +200,22 @@ def test_an_error_closes_the_engine_and_is_kept_until_results_are_written(
     ran = run_batches(make_dealer(1), engine, make_job, shown.append)
     assert engine.is_closed
     assert (type(ran.failure), str(ran.failure)) == (RuntimeError, "a bug")
+
+
+def test_a_process_that_fails_though_no_test_did_is_told(
+    shown: list[State],
+) -> None:
+    engine = FakeEngine()
+
+    def spoil() -> None:
+        engine.left = [
+            replace(one, fault="pytest ended with code 1", folder="runs/0-1") for one in engine.left
+        ]
+
+    engine.on_collect = spoil
+    dealer = make_dealer(1)
+    ran = run_batches(dealer, engine, make_job, shown.append)
+    assert ran.warnings == (
+        "batch 0: no test failed, yet pytest ended with code 1; see output.log in runs/0-1",
+    )
+    assert [(one.outcome, one.message) for one in dealer.tries["t0"]] == [("passed", "")]

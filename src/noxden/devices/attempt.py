@@ -53,8 +53,9 @@ def run_attempt(job: Job, is_over: Callable[[], bool] = _never) -> Attempt:
     """Run one attempt to its end and tell how it ended; it does not raise for what a test does.
 
     ``is_over`` is asked while it runs; where it says so, the attempt is ``stopped``. The folder
-    of an attempt in which nothing went wrong is removed. A folder that cannot be written and a
-    Python that cannot be started are ``infra``, as a fault of the machine.
+    of an attempt in which nothing went wrong is removed, and what its tests left in temporary
+    folders with it. A folder that cannot be written and a Python that cannot be started are
+    ``infra``, as a fault of the machine.
     """
     clock = time.perf_counter()
     begun = Attempt(
@@ -66,7 +67,8 @@ def run_attempt(job: Job, is_over: Callable[[], bool] = _never) -> Attempt:
         folder=job.folder,
     )
     attempt = _run_leased(job, begun, clock, is_over)
-    if attempt.status == "done" and all(one.outcome != "failed" for one in attempt.results):
+    is_clean = attempt.status == "done" and not attempt.fault
+    if is_clean and all(one.outcome != "failed" for one in attempt.results):
         shutil.rmtree(job.folder, ignore_errors=True)
     return replace(attempt, seconds=time.perf_counter() - clock)
 
@@ -140,6 +142,7 @@ def _start(
         with subprocess.Popen(
             [
                 *(job.python, "-m", "pytest", "-p", "noxden_device"),
+                *_plan_temp(job),
                 *job.arguments,
                 f"--report-log={folder / 'reportlog.jsonl'}",
                 *("-o", f"cache_dir={folder / 'cache'}", "--continue-on-collection-errors"),
@@ -159,6 +162,16 @@ def _start(
     finally:
         os.close(lifeline)
         os.close(ours)
+
+
+def _plan_temp(job: Job) -> tuple[str, ...]:
+    """A root of its own for ``tmp_path``; one that ``job.arguments`` name goes before it.
+
+    The usual one is shared by all runs of a user, and the many that end at once there trip over
+    each other while they tidy it up. Not by the variable: pytest would add two folders to it, and
+    the paths of Unix sockets are short.
+    """
+    return () if "PYTEST_DEBUG_TEMPROOT" in job.env else (f"--basetemp={Path(job.folder) / 'tmp'}",)
 
 
 def _make_environment(job: Job, provider: Provider, lifeline: int, token: str) -> dict[str, str]:
@@ -193,7 +206,7 @@ def _judge(ended: Ended, log: Log) -> tuple[Status, str]:
     if ended.fault and (ended.code not in _NORMAL or _has_failed(log)):
         return "infra", ended.fault
     if ended.code in _NORMAL and log.finished:
-        return "done", ""
+        return "done", "" if _is_explained(ended, log) else _describe_end(ended)
     if ended.code < 0:
         return "crashed", f"ended by {_name_signal(-ended.code)}"
     # Where no test ran it is its configuration that pytest cannot use, and no fault of a card.
@@ -204,6 +217,11 @@ def _judge(ended: Ended, log: Log) -> tuple[Status, str]:
 def _describe_end(ended: Ended) -> str:
     last = f": {ended.last}" if ended.last else ""
     return f"pytest ended with code {ended.code}{last}"
+
+
+def _is_explained(ended: Ended, log: Log) -> bool:
+    """Whether the results say why pytest ended with its code; what ends after them can fail too."""
+    return ended.code != 1 or _has_failed(log) or bool(log.broken)
 
 
 def _has_failed(log: Log) -> bool:

@@ -96,7 +96,11 @@ class Provider(Protocol):
         """
 
     def is_open(self, card: Card, /) -> bool:
-        """Whether ``card`` can be opened now; it is closed again at once."""
+        """Whether ``card`` can be opened now; it is closed again at once.
+
+        Raises:
+            OSError: it cannot be, and waiting will not help.
+        """
 
     def find_fault(self, line: str, /) -> str:
         """Why ``line`` of an output tells of a fault of the card; empty where it does not."""
@@ -150,11 +154,18 @@ def opens(node: str) -> bool:
 
     After a holder of a VFIO device died, its reset goes on: until then it is EBUSY. The call
     itself can hang in the driver, where no signal reaches it.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        PermissionError: this user may not open it.
     """
     if not node:
         return True
     try:
         descriptor = os.open(node, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        # No reset ends in another answer.
+        raise
     except OSError:
         return False
     os.close(descriptor)

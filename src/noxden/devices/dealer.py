@@ -210,7 +210,7 @@ class Dealer:
                 status=status or attempt.status,
                 outcome=result.outcome if result else "",
                 seconds=result.seconds if result else 0.0,
-                message=(result.message if result else "") or attempt.fault,
+                message=(result.message if result else "") or _find_fault(attempt),
                 stack=result.stack if result else "",
                 started=attempt.started,
             )
@@ -315,6 +315,11 @@ class Dealer:
 def _has_failed(one: Try) -> bool:
     """Whether a try speaks against the test."""
     return one.status not in _NOT_OF_THE_TEST and one.outcome in {"failed", ""}
+
+
+def _find_fault(attempt: Attempt) -> str:
+    """What an attempt that was cut says of its tests; the end of a whole one says nothing."""
+    return attempt.fault if attempt.status != "done" else ""
 
 
 def _is_card_fault(attempt: Attempt) -> bool:

@@ -130,7 +130,7 @@ def _open_cluster(
     folder.mkdir(parents=True, exist_ok=True)
     if config.cluster.kind:
         count = config.cards or wanted
-        return start_jobs(config.cluster, count, folder, root), count
+        return start_jobs(config.cluster, count, folder, env, root), count
     _, well, _ = find_local(config, env)
     return start_workers(len(well), folder), len(well)
 
@@ -150,7 +150,8 @@ def _await_cards(
             return cards
         if now - told > _TELL_S:
             told = now
-            say(f"no card on the cluster for {now - begun:.0f} s; waiting, Ctrl-C ends it")
+            why = "".join(f"; {line}" for line in engine.explain())
+            say(f"no card on the cluster for {now - begun:.0f} s{why}; waiting, Ctrl-C ends it")
         time.sleep(_LOOK_S)
     said = "; ".join(engine.explain()) or "no worker has the resource card=1"
     message = f"no cards on the cluster after {patience_s:.0f} s: {said}"

@@ -191,11 +191,11 @@ def _categorise(outcome: Outcome, results: dict[str, int]) -> tuple[str, str, st
         return "infra", "low", f"{failed} of {total} tests failed: more an outage than the code"
     if failed:
         tried = f"{failed} of {total} tests failed"
-        return "unknown", "low", f"{tried}; {flaky} more failed and passed on another card"
+        return "unknown", "low", f"{tried}; {flaky} more failed and then passed"
     if outcome.left and not outcome.interrupted:
         return "infra", "high", f"{outcome.left} tests have no result for want of cards that work"
     if flaky:
-        return "flake", "high", f"{flaky} of {total} tests failed, then passed on another card"
+        return "flake", "high", f"{flaky} of {total} tests failed, then passed in a new process"
     return None
 
 

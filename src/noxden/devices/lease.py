@@ -75,8 +75,8 @@ def lease(  # noqa: PLR0913 - by name, and all but the cards are of the run
     descriptors are closed: what inherited them goes on holding the cards.
 
     Raises:
-        LeaseError: a card is held or does not open until then, its lock cannot be used, or
-            ``is_over`` ended the waiting.
+        LeaseError: a card is held or does not open until then, its node is missing or forbidden,
+            its lock cannot be used, or ``is_over`` ended the waiting.
         SafetyError: the folder or a file in it is a link that somebody else may turn.
     """
     wait = _Wait(limit_s, say, is_over)
@@ -184,11 +184,30 @@ def _ask(card: Card, is_open: Callable[[Card], bool], wait: _Wait) -> bool:
     """Whether ``card`` opens, asked in a thread: a driver can hang where no signal reaches it."""
     if not card.node:
         return is_open(card)
-    said: list[bool] = []
-    thread = threading.Thread(target=lambda: said.append(is_open(card)), daemon=True)
+    said: list[bool | OSError] = []
+
+    def ask() -> None:
+        try:
+            said.append(is_open(card))
+        except OSError as error:
+            said.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(_LONGEST_PAUSE_S)
     while thread.is_alive() and wait.left_s > 0:
         wait.check(card)
         thread.join(min(_LONGEST_PAUSE_S, max(wait.left_s, 0.0)))
-    return said == [True]
+    answer = said[0] if said else False
+    if isinstance(answer, OSError):
+        raise LeaseError(_explain_refusal(card, answer), card) from answer
+    return answer
+
+
+def _explain_refusal(card: Card, error: OSError) -> str:
+    remedy = (
+        "let this user open it, by its group or a udev rule"
+        if isinstance(error, PermissionError)
+        else "load its driver, or pass the device into this container"
+    )
+    return f"card {card.name} cannot be opened, {card.node}: {error.strerror}; {remedy}"

@@ -118,6 +118,9 @@ class _Loop:
             use.batches += 1
         if attempt.status == "crashed" and attempt.results and not attempt.running:
             self.warnings.append(f"batch {attempt.batch}, after its last test: {attempt.fault}")
+        if attempt.status == "done" and attempt.fault:
+            said = f"no test failed, yet {attempt.fault}; see output.log in {attempt.folder}"
+            self.warnings.append(f"batch {attempt.batch}: {said}")
         if attempt.status == "done":
             tests_s = sum(result.seconds for result in attempt.results)
             self.overheads.append(max(0.0, attempt.seconds - attempt.waited - tests_s))

@@ -34,8 +34,9 @@ TestOutcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed"]
 """What pytest says of one test in one attempt; an error in setup or teardown is ``failed``."""
 
 Verdict = Literal["passed", "failed", "flaky", "skipped", "xfailed", "xpassed", "infra", "not-run"]
-"""What a whole run says of one test: ``flaky`` failed and then passed on another card in a new
-process; ``infra`` never got a card that works; ``not-run`` was selected and never began."""
+"""What a whole run says of one test: ``flaky`` failed and then passed in a new process, on
+another card where there is one; ``infra`` never got a card that works; ``not-run`` was selected
+and never began."""
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -166,7 +167,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     running: str = ""
     """The test that ran when the process ended before its time."""
     fault: str = ""
-    """Why it is not ``done``: one line."""
+    """Why it is not ``done``, or how pytest failed though no test did: one line."""
     culprit: str = ""
     """Name of the one card to blame, where it is known; empty blames all."""
     signal: int = 0

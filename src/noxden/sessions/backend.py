@@ -41,6 +41,7 @@ __all__ = [
     "BACKEND",
     "DenEnvironment",
     "DenSession",
+    "InstallFailed",
     "enter_den",
     "note_output_option",
     "register_backend",
@@ -183,16 +184,17 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             os.close(descriptor)
         nox.virtualenv._ensure_gitignore(location.parent)  # noqa: SLF001
         nox.virtualenv._ensure_cachedir_tag(location.parent)  # noqa: SLF001
-        prepared = prepare(
-            place,
-            options.request(self.interpreter),
-            location,
-            layered=options.layered,
-            allow_extra=self.reuse_existing,
-            wheels=wheels,
-            supply=supply,
-            say=logger.info,
-        )
+        with _fold(f"{location.name}: prepare the environment"):
+            prepared = prepare(
+                place,
+                options.request(self.interpreter),
+                location,
+                layered=options.layered,
+                allow_extra=self.reuse_existing,
+                wheels=wheels,
+                supply=supply,
+                say=logger.info,
+            )
         _HELD[self.location] = prepared.held
         self._announce(prepared)
         self.env.update(dict.fromkeys(LEAKS))
@@ -222,6 +224,15 @@ class DenEnvironment(nox.virtualenv.VirtualEnv):
             )
 
 
+def _fold(title: str) -> contextlib.AbstractContextManager[None]:
+    """Fold what the log says in the block, where a CI system can; logs go to stderr."""
+    if not is_ci(os.environ):
+        return contextlib.nullcontext()
+    from noxden.sessions.ci_output import open_voice
+
+    return open_voice(os.environ, Path.cwd()).group(title, stream=sys.stderr)
+
+
 def note_output_option(session: str) -> None:
     """Remember that the sessions of this name, one for each Python, take ``--output DIR``."""
     _TAKES_OUTPUT.add(session)
@@ -248,6 +259,10 @@ def _find_output(session: str, words: Sequence[str]) -> Path | None:
     return found
 
 
+class InstallFailed(nox.command.CommandFailed):
+    """Something could not be installed, which is not what the session was to find out."""
+
+
 class DenSession(nox.Session):
     """A session whose ``install`` keeps to the versions of the base.
 
@@ -263,7 +278,10 @@ class DenSession(nox.Session):
         venv = self.virtualenv
         if isinstance(venv, DenEnvironment) and args and "UV_CONSTRAINT" not in given:
             given |= venv.pin_others(args)
-        super().install(*args, env=given, **rest)
+        try:
+            super().install(*args, env=given, **rest)
+        except nox.command.CommandFailed as failed:
+            raise InstallFailed(failed.reason, return_code=failed.return_code) from failed
 
 
 def enter_den(session: nox.Session) -> nox.Session:
@@ -315,6 +333,10 @@ def register_backend() -> None:
         UsageError: ``NOXDEN_DEBUG`` says neither on nor off, or as :func:`settle_trust`.
     """
     settle_trust()
+    if is_ci(os.environ):
+        from noxden.sessions.ci_output import guard_logs
+
+        guard_logs(os.environ)
     nox.virtualenv.ALL_VENVS.setdefault(BACKEND, DenEnvironment)
     # nox shows every record of every logger from level DEBUG on.
     level = logging.DEBUG if is_on(os.environ, "NOXDEN_DEBUG") else logging.INFO

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import sys
 from typing import (
     TYPE_CHECKING,
@@ -19,8 +21,10 @@ from typing import (
 import nox
 from nox.logger import logger
 
+from noxden._switches import is_blocking
 from noxden.errors import NoxdenError, UsageError
 from noxden.sessions.backend import BACKEND, enter_den, register_backend
+from noxden.sessions.blocking import tolerate_failed_work
 from noxden.sessions.options import SessionOptions
 
 if TYPE_CHECKING:
@@ -131,7 +135,9 @@ def register_session(
     @functools.wraps(function)
     def run(session: nox.Session, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(enter_den(session), *args, **kwargs)
+            blocking = is_blocking(os.environ)
+            with contextlib.nullcontext() if blocking else tolerate_failed_work(session):
+                function(enter_den(session), *args, **kwargs)
         except NoxdenError as error:
             logger.error("%s (exit code %d)", error, error.exit_code)
             session.error(f"exit code {error.exit_code}")

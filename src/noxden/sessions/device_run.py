@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import itertools
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +31,7 @@ from noxden.devices.staging import Setting, Wanted, find_stage, plan_stage
 from noxden.errors import InfrastructureError, UsageError
 from noxden.render import print_lines
 from noxden.sessions.backend import DenEnvironment
+from noxden.sessions.ci_output import open_voice
 from noxden.sessions.output import StepResult
 from noxden.sessions.unit_facts import collect_distributions
 
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["run_device"]
 
 _INTERRUPTED = 130
+_NEAR = 0.85
+"""Words that are so much alike (:mod:`difflib`) are one with a slip; those of pytest are less."""
 
 
 def run_device(settings: DeviceConfig, run: Run) -> tuple[StepResult, ...]:
@@ -56,6 +62,7 @@ def run_device(settings: DeviceConfig, run: Run) -> tuple[StepResult, ...]:
     refuse_untrusted_write(os.environ, "use cards")
     # What is wrong with it is to be known before hours of tests, not after.
     upstream = read_upstream(os.environ)
+    _refuse_mistyped(run)
     settings = _apply_options(settings, run)
     stage = find_stage(settings, run.options.stage)
     setting = _enter(settings, run)
@@ -77,6 +84,25 @@ def run_device(settings: DeviceConfig, run: Run) -> tuple[StepResult, ...]:
                 upstream,
             )
         return tuple(run.done)
+
+
+def _refuse_mistyped(run: Run) -> None:
+    """Refuse a word that is nearly one of our options, which pytest would get otherwise.
+
+    Raises:
+        UsageError: there is one before a second ``--``.
+    """
+    known = [f"--{name.replace('_', '-')}" for name in vars(run.options)]
+    for word in itertools.takewhile(lambda word: word != "--", run.session.posargs):
+        option = word.partition("=")[0]
+        if not option.startswith("--") or option in known:
+            continue
+        if near := difflib.get_close_matches(option, known, n=1, cutoff=_NEAR):
+            message = (
+                f"there is no option {option}; did you mean {near[0]}? What is for pytest goes "
+                f"after a second --"
+            )
+            raise UsageError(message)
 
 
 def _apply_options(settings: DeviceConfig, run: Run) -> DeviceConfig:
@@ -190,9 +216,15 @@ def _run_batches(run: Run, planned: StageRun, upstream: Upstream) -> None:
         KeyboardInterrupt: it was stopped.
     """
     names = [card.name for card in planned.opened.cards]
-    with show_live(planned.staged.plan.selected, names, run.session.log) as view:
+    title = f"{run.session.name}: stage {planned.staged.plan.stage}"
+    with (
+        open_voice(os.environ, run.project).group(title, stream=sys.stderr),
+        show_live(planned.staged.plan.selected, names, run.session.log) as view,
+    ):
         outcome, failure = run_stage(planned, view.update)
     judgement = judge(outcome)
+    for warning in outcome.warnings[len(planned.staged.warnings) :]:
+        run.session.warn(warning)
     run.notes.append(render_report(outcome))
     status = "failed" if judgement.exit_code else "passed"
     run.done.append(StepResult("tests", status, outcome.seconds, judgement.message))

@@ -36,6 +36,7 @@ from noxden.errors import InfrastructureError, NoxdenError, UsageError, WorkErro
 from noxden.sessions.backend import DenEnvironment, note_output_option, settle_trust
 from noxden.sessions.decorator import leave, register_session
 from noxden.sessions.output import Summary, open_output, publish_summary, write_summary
+from noxden.sessions.results import find_results, read_stamp, show_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +94,8 @@ class Run(NamedTuple):
     """Markdown that the work wants at the end of the summary."""
     done: list[StepResult]
     """The steps that are done, for the summary of a work that ends with an error."""
+    stamp: tuple[int, int] | None = None
+    """Which junit.xml was there before: a folder of ``--output`` is not emptied."""
 
 
 class Kind(NamedTuple):
@@ -258,23 +261,40 @@ def _execute(kind: Kind, settings: object, rule: Rule | None, session: nox.Sessi
     summary = _summarize(session, steps, error, seconds)
     if closed:
         summary = summary._replace(status="skipped", message=closed)
-    _write_summary(output, summary, run.notes if run else ())
+    _tell(session, run, output, summary)
     if closed:
         session.skip(closed)
     if error is not None:
         raise error
 
 
+def _tell(session: nox.Session, run: Run | None, output: Path, summary: Summary) -> None:
+    """Leave the summary, and show what became of tests; ``run`` is missing where none began.
+
+    Raises:
+        InfrastructureError: the disk is full, or the folder is gone.
+    """
+    if run is None:
+        _write_summary(session, output, summary, ())
+        return
+    found = find_results(summary, output, run.project, run.stamp)
+    _write_summary(session, output, found, run.notes)
+    show_results(found, output, run.project, os.environ)
+
+
 def _write_interrupted(session: nox.Session, run: Run, seconds: float) -> None:
     """Leave what is known of a session that was stopped."""
     summary = _summarize(session, tuple(run.done), None, seconds)
     stopped = summary._replace(status="failed", exit_code=_INTERRUPTED, message="it was stopped")
+    stopped = find_results(stopped, run.output, run.project, run.stamp)
     # Who stopped it is not to wait for a disk.
     with contextlib.suppress(OSError):
         write_summary(run.output, stopped, run.notes)
 
 
-def _write_summary(output: Path, summary: Summary, notes: Sequence[str]) -> None:
+def _write_summary(
+    session: nox.Session, output: Path, summary: Summary, notes: Sequence[str]
+) -> None:
     """Leave the summary of a session.
 
     Raises:
@@ -289,7 +309,8 @@ def _write_summary(output: Path, summary: Summary, notes: Sequence[str]) -> None
             f"cannot write {place}: {error.strerror}; make room, or name a folder by --output{said}"
         )
         raise InfrastructureError(message) from error
-    publish_summary(output, os.environ)
+    if warning := publish_summary(output, os.environ):
+        session.warn(warning)
 
 
 def _find_closed(rule: Rule | None, session: nox.Session) -> str:
@@ -323,7 +344,8 @@ def _open_run(kind: Kind, session: nox.Session) -> Run:
         sys.stdout.write(parser.format_help())
         return Run(session, project, project, options, rest, [], [])
     named = Path(session.invoked_from, options.output) if options.output else None
-    return Run(session, project, _open_output(session, project, named), options, rest, [], [])
+    output = _open_output(session, project, named)
+    return Run(session, project, output, options, rest, [], [], read_stamp(output))
 
 
 def _open_output(session: nox.Session, project: Path, named: Path | None) -> Path:

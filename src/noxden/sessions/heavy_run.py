@@ -110,6 +110,7 @@ def _tell_verdict(run: Run, place: Workplace) -> None:
     for given in runs[-1].given if runs else ():
         said = f"{given.artifacts} from the {given.source}, {render_size(given.bytes)}"
         run.session.log(f"wheels: {said} in {given.seconds:.1f} s")
+        run.notes.append(f"wheels: {said} in {given.seconds:.1f} s\n")
     wasted = find_wasted(runs[-1:])
     run.notes.append(render_verdict_markdown(compute_verdicts(runs), wasted))
     if wasted:

@@ -148,6 +148,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _work(settings: LintConfig, run: Run) -> tuple[StepResult, ...]:
     # Not needed to register a session, which every run of any session does.
+    from noxden.sessions.ci_output import open_voice
     from noxden.sessions.lint_plan import collect_lint_facts, plan_lint
     from noxden.sessions.steps import NoxRunner, run_steps
 
@@ -159,7 +160,9 @@ def _work(settings: LintConfig, run: Run) -> tuple[StepResult, ...]:
     refuse_unknown([asked.spelling], _SPELLING, "lint cannot check the spelling by")
     runner = NoxRunner(run.session, os.environ)
     facts = collect_lint_facts(run.project, runner.has, os.environ.get("PATH"))
-    return run_steps(plan_lint(asked, facts, fix=run.options.fix), runner, log=run.session.log)
+    steps = plan_lint(asked, facts, fix=run.options.fix)
+    voice = open_voice(os.environ, run.project)
+    return run_steps(steps, runner, log=run.session.log, voice=voice)
 
 
 _KIND = Kind("Check formatting, rules, spelling, types and imports", _work, _add_options)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from noxden.ci.report.cases import Results
 
 __all__ = [
     "StepResult",
@@ -17,8 +19,15 @@ __all__ = [
     "open_output",
     "publish_summary",
     "render_markdown",
+    "summary_to_json",
     "write_summary",
 ]
+
+_PAGE = "GITHUB_STEP_SUMMARY"
+_LARGEST = 1024 * 1024
+"""Bytes that GitHub shows of a step; what is longer it does not show at all."""
+_LONGEST_MESSAGE = 300
+_FENCE = "\n```"
 
 
 class StepResult(NamedTuple):
@@ -52,6 +61,10 @@ class Summary(NamedTuple):
     steps: tuple[StepResult, ...] = ()
     message: str = ""
     """The error, where there was one, or why the session was skipped."""
+    tests: Results | None = None
+    """What the JUnit file tells; ``None`` where there is none."""
+    junit: str = ""
+    """The JUnit file, relative to the project where it is in it; empty where there is none."""
 
 
 def open_output(project: Path, session: str, directory: Path | None = None) -> Path:
@@ -67,18 +80,54 @@ def open_output(project: Path, session: str, directory: Path | None = None) -> P
 
 def write_summary(folder: Path, summary: Summary, notes: Sequence[str] = ()) -> None:
     """Write summary.json and summary.md, which ends with ``notes``, into ``folder``."""
-    fields = {**summary._asdict(), "steps": [step._asdict() for step in summary.steps]}
-    (folder / "summary.json").write_text(json.dumps(fields, indent=2) + "\n", "utf-8")
+    (folder / "summary.json").write_text(
+        json.dumps(summary_to_json(summary), indent=2) + "\n", "utf-8"
+    )
     text = "\n".join([render_markdown(summary), *notes])
-    (folder / "summary.md").write_text(text, "utf-8")
+    (folder / "summary.md").write_text(text, "utf-8", errors="replace")
 
 
-def publish_summary(folder: Path, env: Mapping[str, str]) -> None:
-    """Show summary.md on the page of the CI job, where the CI has a file for that."""
-    if target := env.get("GITHUB_STEP_SUMMARY"):
-        # It is for people only; nothing depends on it.
-        with contextlib.suppress(OSError), open(target, "a", encoding="utf-8") as page:  # noqa: PTH123
-            page.write((folder / "summary.md").read_text("utf-8") + "\n")
+def summary_to_json(summary: Summary) -> dict[str, Any]:
+    """The fields of summary.json; of the tests only how many came to what end."""
+    return {
+        **summary._asdict(),
+        "steps": [step._asdict() for step in summary.steps],
+        "tests": summary.tests.counts._asdict() if summary.tests else None,
+    }
+
+
+def publish_summary(folder: Path, env: Mapping[str, str]) -> str:
+    """Show summary.md on the page of the CI job, where the CI has a file for that.
+
+    What is said there is for people only, and nothing depends on it.
+
+    Returns:
+        Why it could not be shown; empty where it was, or where there is no page.
+    """
+    target = env.get(_PAGE)
+    if not target:
+        return ""
+    here = os.path.relpath(folder / "summary.md")
+    try:
+        with Path(target).open("ab") as page:
+            text = (folder / "summary.md").read_bytes() + b"\n"
+            page.write(_cut(text, _LARGEST - page.tell(), here))
+    except OSError as error:
+        return f"cannot write {_PAGE}, {target}: {error.strerror}; the summary is in {here}"
+    return ""
+
+
+def _cut(text: bytes, room: int, whole: str) -> bytes:
+    """``text``, or as many of its lines as there is room for and where the ``whole`` is."""
+    if len(text) <= room:
+        return text
+    note = f"\n\nThis was cut, because a page holds 1 MiB; the whole is in {whole}.\n".encode()
+    space = room - len(note) - len(_FENCE)
+    if space < 0:
+        return b""
+    kept = text[:space].rpartition(b"\n")[0]
+    fence = _FENCE.encode()
+    return kept + (fence if kept.count(fence) % 2 else b"") + note
 
 
 def render_markdown(summary: Summary) -> str:
@@ -96,6 +145,10 @@ def render_markdown(summary: Summary) -> str:
         lines += ["", f"Rebuilt: {summary.rebuilt}."]
     if summary.message:
         lines += ["", summary.message]
+    if summary.tests is not None:
+        lines += ["", *_render_tests(summary.tests)]
+    if summary.junit:
+        lines += ["", f"JUnit: `{summary.junit}`"]
     if summary.steps:
         lines += ["", "| step | status | seconds | detail |", "|---|---|---:|---|"]
         lines += [
@@ -104,3 +157,19 @@ def render_markdown(summary: Summary) -> str:
             for detail in [step.detail.replace("|", "/")]
         ]
     return "\n".join(lines) + "\n"
+
+
+def _render_tests(tests: Results) -> Iterator[str]:
+    """How many tests came to what end, and which failed."""
+    # Not needed where no tests ran.
+    from noxden.devices.report_md import render_code
+
+    said = ", ".join(f"{number} {name}" for name, number in tests.counts._asdict().items())
+    yield f"Tests: {said}."
+    if tests.failures:
+        yield ""
+    for failure in tests.failures:
+        first = render_code(failure.message.partition("\n")[0][:_LONGEST_MESSAGE])
+        yield f"- {render_code(failure.title)}" + (f": {first}" if first else "")
+    if left := tests.counts.bad - len(tests.failures):
+        yield f"- and {left} more"

@@ -88,6 +88,7 @@ def _work(settings: PackagingConfig, run: Run) -> tuple[StepResult, ...]:
     import tempfile
     from pathlib import Path
 
+    from noxden.sessions.ci_output import open_voice
     from noxden.sessions.packaging_plan import (
         Layout,
         compute_variables,
@@ -103,7 +104,8 @@ def _work(settings: PackagingConfig, run: Run) -> tuple[StepResult, ...]:
         python = f"{run.session.bin}/python" if run.session.bin_paths else "python"
         layout = Layout(run.project, Path(work), run.output / "dist", python)
         steps = plan_packaging(asked, layout, compute_variables(run.project, os.environ))
-        return run_steps(steps, NoxRunner(run.session, os.environ), log=run.session.log)
+        runner, voice = NoxRunner(run.session, os.environ), open_voice(os.environ, run.project)
+        return run_steps(steps, runner, log=run.session.log, voice=voice)
 
 
 _KIND = Kind("Build sdist and wheel, check them, and try the wheel", _work, _add_options)

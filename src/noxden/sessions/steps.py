@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nox.command import CommandFailed
 
+from noxden.ci.report.annotations import says_problems
+from noxden.ci.report.marks import find_dialect
 from noxden.errors import WorkError
+from noxden.sessions.ci_output import Voice
 from noxden.sessions.output import StepResult
 from noxden.tools.uv import find_uv
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import nox
+
+    from noxden.ci.report.marks import Annotation
 
 __all__ = [
     "Command",
@@ -45,6 +50,9 @@ _NOT_SUMS = ("[*]", "No fixes", "Invalid file")
 _LONGEST_DETAIL = 120
 _NARROWEST_LOG = 120
 """Columns of the table where the output is no terminal and has no width."""
+
+
+_SILENT = Voice()
 
 
 class Files(NamedTuple):
@@ -94,12 +102,14 @@ class Step(NamedTuple):
 class StepError(WorkError):
     """A step failed.
 
-    The message is the detail for the table; ``said`` is what else there is to say about it.
+    The message is the detail for the table; ``said`` is what else there is to say about it, and
+    ``problems`` are those places in the code that it is about.
     """
 
-    def __init__(self, message: str, said: str = "") -> None:
+    def __init__(self, message: str, said: str = "", problems: Sequence[Annotation] = ()) -> None:
         super().__init__(message)
         self.said = said
+        self.problems = problems
 
 
 class Ended(NamedTuple):
@@ -143,6 +153,8 @@ class NoxRunner:
         variables: dict[str, str | None] = {**env}
         if self._colour:
             variables["FORCE_COLOR"] = "1"
+        if find_dialect(self._env) == "github" and says_problems((program, *arguments)):
+            variables.setdefault("RUFF_OUTPUT_FORMAT", "github")
         code = 0
         # A file and not a pipe: `silent=True` would give the output to nox's log, and lose it
         # for the table, where the command fails.
@@ -163,41 +175,54 @@ def run_steps(
     *,
     log: Callable[[str], None],
     clock: Callable[[], float] = time.perf_counter,
+    voice: Voice = _SILENT,
 ) -> tuple[StepResult, ...]:
     """Run every step, and show what the failed ones said and the table of all.
 
-    ``log`` gets a line before each command.
+    ``log`` gets a line before each command, ``voice`` what the CI system is told.
     """
     results: dict[str, StepResult] = {}
     for step in steps:
         passed = {name for name, result in results.items() if result.status == "passed"}
         start = clock()
-        status, detail = _run_step(step, passed, runner, log)
+        status, detail = _run_step(step, passed, runner, log, voice)
         results[step.name] = StepResult(step.name, status, clock() - start, detail)
     done = tuple(results.values())
-    render_steps(done)
+    render_steps(done, voice)
     return done
 
 
 def _run_step(
-    step: Step, passed: set[str], runner: Runner, log: Callable[[str], None]
+    step: Step, passed: set[str], runner: Runner, log: Callable[[str], None], voice: Voice
 ) -> tuple[str, str]:
     """Status and detail of one step."""
     missing = [name for name in step.needs if name not in passed]
     if step.skip or missing:
         return "skipped", step.skip or f"needs {' and '.join(missing)}"
     try:
-        return _do(step, runner, log)
+        with voice.group(step.name):
+            return _do(step, runner, log, voice)
     except StepError as error:
-        if error.said:
-            sys.stdout.write(error.said.rstrip() + "\n")
-            sys.stdout.flush()
+        voice.annotate(error.problems, len(error.problems), f"the output of {step.name}")
         return "failed", str(error)
     except OSError as error:
         return "failed", f"{error.filename}: {error.strerror}"
 
 
-def _do(step: Step, runner: Runner, log: Callable[[str], None]) -> tuple[str, str]:
+def _do(step: Step, runner: Runner, log: Callable[[str], None], voice: Voice) -> tuple[str, str]:
+    """Do a step, and show what was said where it fails."""
+    try:
+        return _do_all(step, runner, log, voice)
+    except StepError as error:
+        if error.said:
+            sys.stdout.write(voice.guard(error.said.rstrip()) + "\n")
+            sys.stdout.flush()
+        raise
+
+
+def _do_all(
+    step: Step, runner: Runner, log: Callable[[str], None], voice: Voice
+) -> tuple[str, str]:
     if step.requires and not runner.has(step.requires):
         message = f"{step.requires} is {step.advice}"
         raise StepError(message)
@@ -210,8 +235,9 @@ def _do(step: Step, runner: Runner, log: Callable[[str], None]) -> tuple[str, st
             return "skipped", "--install-only"
         said = ended.said
         if ended.returncode:
+            said, problems = voice.read_problems(words, said)
             message = f"code {ended.returncode}: {_last_line(said) or words[0] + ' said nothing'}"
-            raise StepError(message, said)
+            raise StepError(message, said, problems)
     return "passed", step.check() if step.check else _last_line(said)
 
 
@@ -228,8 +254,8 @@ def _last_line(said: str) -> str:
     return last if len(last) <= _LONGEST_DETAIL else last[: _LONGEST_DETAIL - 1] + "…"
 
 
-def render_steps(results: Sequence[StepResult]) -> None:
-    """Print the table of all steps."""
+def render_steps(results: Sequence[StepResult], voice: Voice = _SILENT) -> None:
+    """Print the table of all steps, which quotes programs."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -244,4 +270,7 @@ def render_steps(results: Sequence[StepResult]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _NARROWEST_LOG)
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write(voice.guard(captured.get()))
+    sys.stdout.flush()

@@ -14,6 +14,7 @@ from noxden.den.bases import site_packages
 from noxden.den.layout import find_memo
 from noxden.errors import UsageError
 from noxden.sessions.backend import DenEnvironment
+from noxden.sessions.ci_output import open_voice
 from noxden.sessions.output import StepResult
 from noxden.sessions.unit_facts import collect_addopts, collect_distributions, read_name
 from noxden.sessions.unit_plan import (
@@ -64,7 +65,8 @@ def run_unit(settings: UnitConfig, run: Run) -> tuple[StepResult, ...]:
     options, suite = _collect_options(settings, run)
     plan = plan_unit(options)
     start = time.perf_counter()
-    code = _call(run, plan.test)
+    with open_voice(os.environ, run.project).group(f"{run.session.name}: pytest", programs=True):
+        code = _call(run, plan.test)
     seconds = time.perf_counter() - start
     if code is None:
         return (StepResult("tests", "skipped", 0.0, "--install-only"),)

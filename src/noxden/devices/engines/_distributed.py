@@ -108,6 +108,8 @@ class Job(Awaitable[object], Protocol):
     """A job of a batch system that is a worker."""
 
     status: Status
+    job_id: str | None
+    """Its number in the batch system, once it is submitted."""
 
 
 class Started(Protocol):

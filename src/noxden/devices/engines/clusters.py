@@ -7,6 +7,7 @@ or speaks TLS with certificates of one's own.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import shutil
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from noxden.devices.engines._distributed import load_extra
+from noxden.devices.engines._queue import explain_queue
 from noxden.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from distributed.security import Security
@@ -37,6 +39,10 @@ def _nothing() -> None:
     return
 
 
+def _silence() -> tuple[str, ...]:
+    return ()
+
+
 class Cluster(NamedTuple):
     """A scheduler and what there is to do for its workers."""
 
@@ -46,6 +52,8 @@ class Cluster(NamedTuple):
     """The certificates, where it speaks TLS."""
     renew: Callable[[], None] = _nothing
     """Ask for workers in place of those that are gone."""
+    explain: Callable[[], tuple[str, ...]] = _silence
+    """What the batch system says of its jobs, in lines for people."""
     close: Callable[[], None] = _nothing
     """End what was started for it."""
 
@@ -100,12 +108,17 @@ def join_scheduler(address: str, tls: Sequence[str] = (), root: Path | None = No
 
 
 def start_jobs(
-    config: ClusterConfig, count: int, folder: Path, root: Path | None = None
+    config: ClusterConfig,
+    count: int,
+    folder: Path,
+    env: Mapping[str, str],
+    root: Path | None = None,
 ) -> Cluster:
     """Jobs of a batch system, one for each card, with a scheduler in this process.
 
     The jobs wait in the queue as others do; their workers join when they start. ``folder`` gets
-    their output and has to be on a disk that all machines share, as this environment has.
+    their output and has to be on a disk that all machines share, as this environment has. ``env``
+    is that of the command which says why jobs wait.
 
     Raises:
         UsageError: another interface than loopback without TLS, an interface that this host does
@@ -133,8 +146,14 @@ def start_jobs(
         made.scheduler_address,
         cast("Security | None", options["security"]),
         renew=lambda: made.scale(count),
+        explain=functools.partial(_explain_jobs, config.kind, made, env),
         close=lambda: _end_jobs(made),
     )
+
+
+def _explain_jobs(kind: str, made: Started, env: Mapping[str, str]) -> tuple[str, ...]:
+    jobs = [job.job_id for job in list(made.workers.values()) if job.job_id is not None]
+    return explain_queue(kind, jobs, env)
 
 
 async def _await_submitted(made: Started) -> None:

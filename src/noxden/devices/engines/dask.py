@@ -91,11 +91,11 @@ class DaskEngine:
         return () if self._gone else tuple(self._roster.cards.values())
 
     def explain(self) -> tuple[str, ...]:
-        """Why workers are not used, in lines for people."""
+        """Why workers are not used, and jobs have not started, in lines for people."""
         if self._gone:
             silence = f"has not answered for {self._patience_s:.0f} s"
             return (f"the scheduler {self._cluster.address} {silence}",)
-        return self._roster.explain()
+        return (*self._roster.explain(), *self._cluster.explain())
 
     def submit(self, job: Job) -> None:
         """Begin an attempt in the worker that has the first of its cards."""
