@@ -129,7 +129,7 @@ def test_failed_tests_are_annotations_and_their_output_commands_nothing(
         "::group::unit: pytest",
         "::endgroup::",
         "::error file=sample/tests/test_it.py,line=10,title=tests.test_it%3A%3Atest_bad::AssertionError: why",
-        "::error file=sample/tests/test_it.py,line=20,title=tests.test_it%3A%3Atest_error::failed on setup with \"OSError: gone\"",
+        '::error file=sample/tests/test_it.py,line=20,title=tests.test_it%3A%3Atest_error::failed on setup with "OSError: gone"',
     ]  # fmt: skip
     assert find_commands(ran.stderr) == [
         "::group::unit: prepare the environment", "::endgroup::",
@@ -163,7 +163,9 @@ def test_on_gitlab_the_log_has_sections_and_no_annotations(
         ("end", "noxden_2_unit_pytest", ""),
     ]
     assert "junit" in ran.stdout.partition("section_end")[2]
-    assert not re.search("^::(error|group)", ran.stdout.replace("::error::from a test", ""), re.M)
+    assert not re.search(
+        "^::(error|group)", ran.stdout.replace("::error::from a test", ""), re.MULTILINE
+    )
 
 
 def test_on_ones_own_machine_a_short_table_closes_the_session(sample: Sample, nox: RunNox) -> None:
@@ -245,7 +247,7 @@ def test_linters_become_annotations_and_each_step_is_folded(
         "::error file=sample/wrong.py,line=1,title=ruff (F401)::wrong.py:1:8: F401 `os` imported but unused",
         "::group::types",
         "::endgroup::",
-        "::error file=sample/wrong.py,line=2,title=mypy::Incompatible types in assignment (expression has type \"str\", variable has type \"int\")  [assignment]",
+        '::error file=sample/wrong.py,line=2,title=mypy::Incompatible types in assignment (expression has type "str", variable has type "int")  [assignment]',
     ]  # fmt: skip
     details = {step["name"]: step["detail"] for step in read_summary(sample, "lint")["steps"]}
     assert details == {

@@ -180,7 +180,7 @@ def test_a_release_is_published_without_a_token_where_that_can_be(root: Path) ->
 def test_secrets_are_variables_of_runs_that_are_not_for_a_pull_request(root: Path) -> None:
     made = read(render(root, secrets=("UV_INDEX_A_PASSWORD",))[".github/workflows/noxden.yml"])
     assert made["jobs"]["run"]["env"]["UV_INDEX_A_PASSWORD"] == (
-        "${{ github.event_name != 'pull_request' && secrets.UV_INDEX_A_PASSWORD || '' }}"
+        "${{ github.event_name != 'pull_request' && secrets.UV_INDEX_A_PASSWORD || '' }}"  # noqa: S105
     )
 
 

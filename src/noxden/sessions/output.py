@@ -134,13 +134,12 @@ def render_markdown(summary: Summary) -> str:
     """The summary for a CI step: a heading, a line, and a table of the steps."""
     lines = [f"### {summary.session}: {summary.status}"]
     if summary.status != "skipped":
-        lines += [
-            "",
-            (
-                f"Python {summary.python}, environment `{summary.key[:12]}`, prepared in "
-                f"{summary.prepare_seconds:.1f} s, ran {summary.run_seconds:.1f} s."
-            ),
-        ]
+        environment = (
+            f"Python {summary.python}, environment `{summary.key[:12]}`, prepared in "
+            f"{summary.prepare_seconds:.1f} s, ran"
+        )
+        # Sessions such as plan and wheelhouse have none.
+        lines += ["", f"{environment if summary.key else 'Ran'} {summary.run_seconds:.1f} s."]
     if summary.rebuilt:
         lines += ["", f"Rebuilt: {summary.rebuilt}."]
     if summary.message:
