@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from noxden.sessions.publish_run import _hide_users, collect_uploaded, compute_check_url
+from noxden.sessions.publish_run import collect_uploaded, compute_check_url, hide_users
 from noxden.tools.uv import find_uv
 from tests.sandbox import make_wheel, run
 from tests.sdists import make_backend, make_sdist
@@ -159,7 +159,7 @@ def test_a_user_in_the_url_is_in_no_command_line_and_no_log(
 )
 def test_uv_is_told_users_by_variables(url: str, user: dict[str, str]) -> None:
     check = "https://you:yours@i.example/simple/"
-    assert _hide_users(url, check) == (
+    assert hide_users(url, check) == (
         "https://i.example/up", {"UV_PUBLISH_CHECK_URL": check, **user},
     )  # fmt: skip
 
@@ -218,7 +218,7 @@ def test_what_is_to_be_published_where_has_to_be_said(
 ) -> None:
     ran = nox(sample, "-s", "publish", "--", *words)
     assert (
-        "publish takes index with a URL or release with a folder; "
+        "publish takes project, or index with a URL or release with a folder; "
         "see nox -s publish -- --help (exit code 2)"
     ) in ran.text
 
@@ -227,7 +227,10 @@ def test_what_is_to_be_published_where_has_to_be_said(
     ("words", "message"),
     [
         (["relase", "x"], "publish cannot publish to 'relase'; did you mean release?"),
-        (["elsewhere", "x"], "publish cannot publish to 'elsewhere'; known: index, release"),
+        (
+            ["elsewhere", "x"],
+            "publish cannot publish to 'elsewhere'; known: project, index, release",
+        ),
         (
             ["index", "notaurl"],
             "publish -- index takes the URL of an index, https://HOST/PATH, not 'notaurl'",
@@ -272,7 +275,10 @@ def test_a_file_that_uv_tries_several_times_counts_once() -> None:
 def test_the_help_has_examples_and_it_is_no_default_session(sample: Sample, nox: RunNox) -> None:
     said = nox(sample, "-s", "publish", "--", "--help").text
     assert "nox -s publish -- release dist/wheels --group test --group torch" in said
-    assert "- publish -> Give a wheelhouse to an index or a release" in nox(sample, "-l").text
+    assert (
+        "- publish -> Publish the project, or give a wheelhouse to an index"
+        in nox(sample, "-l").text
+    )
 
 
 @pytest.mark.parametrize(
@@ -285,3 +291,45 @@ def test_the_help_has_examples_and_it_is_no_default_session(sample: Sample, nox:
 )
 def test_where_an_index_lists_follows_from_where_it_takes(url: str, check: str) -> None:
     assert compute_check_url(url) == check
+
+
+@pytest.fixture
+def release(project: MakeProject) -> Sample:
+    """A packaged project, built, checked and tagged."""
+    groups = {"packaging": ["check-wheel-contents", "twine", "validate-pyproject[all]"]}
+    noxfile = "import noxden\n\nnoxden.packaging()\nnoxden.publish()\n"
+    made = project(groups=groups, package=True, noxfile=noxfile)
+    made.write(".gitignore", ".nox/\n.noxden/\n__pycache__/\n")
+    made.edit("pyproject.toml", 'version = "1.0"', 'version = "1.0"\nreadme = "README.md"')
+    made.write("README.md", "# sample\n")
+    made.lock()
+    for words in ("init --quiet", "add .", "commit --quiet --message=all", "tag v1.0"):
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words.split()]
+        subprocess.run(command, cwd=made.path, check=True)
+    return made
+
+
+def test_the_project_itself_is_published_once_and_only_as_it_was_checked(
+    release: Sample, nox: RunNox, tmp_path: Path, env: dict[str, str]
+) -> None:
+    ours = {**env, "UV_PUBLISH_USERNAME": "any", "UV_PUBLISH_PASSWORD": "any"}
+    packages = tmp_path / "packages"
+    early = nox(release, "-s", "publish", "--", "project", "--dry-run")
+    assert early.code == 1
+    assert "does not say that packaging ran; run: nox -s packaging (exit code 4)" in early.text
+    packed = nox(release, "-s", "packaging")
+    assert packed.code == 0, packed.text
+    with serving_uploads(packages) as url:
+        dry = nox(release, "-s", "publish", "--", "project", url, "--dry-run")
+        assert f"1.0, tag v1.0: 2 files, would be uploaded to {url}" in dry.text
+        assert list(packages.iterdir()) == []
+        first = nox(release, "-s", "publish", "--", "project", url, env=ours)
+        assert f"2 of them uploaded to {url}" in first.text, first.text
+        again = nox(release, "-s", "publish", "--", "project", url, env=ours)
+        assert f"0 of them uploaded to {url}" in again.text, again.text
+        [wheel] = packages.glob("*.whl")
+        wheel.write_bytes(b"something else")
+        other = nox(release, "-s", "publish", "--", "project", url, env=ours)
+        assert other.code == 1, other.text
+    wrong = nox(release, "-s", "publish", "--", "project", "ftp://x", "--dry-run")
+    assert "takes the URL of an index" in wrong.text

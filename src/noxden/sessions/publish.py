@@ -1,7 +1,7 @@
-"""The session factory ``noxden.publish``: a wheelhouse for those who have no remote.
+"""The session factory ``noxden.publish``: the project's own distributions, or a wheelhouse.
 
-What a selection needs is fetched into the wheel store, exported into a folder, and given to an
-index, or left as files for a release.
+What packaging built and checked is uploaded as a release. A wheelhouse, what a selection needs, is
+fetched into the wheel store, exported, and given to an index or left as files.
 """
 
 from __future__ import annotations
@@ -29,16 +29,20 @@ if TYPE_CHECKING:
 __all__ = ["PublishArguments", "PublishSettings", "publish"]
 
 _HELP = """\
-where to:
-  index URL    upload to the index at URL what it does not have
-  release DIR  write a flat folder of files with hashes, fit for a release
+what and where to:
+  project [URL]  upload the project's sdist and wheels that nox -s packaging built, to PyPI or URL;
+                 refused unless the tree is clean, HEAD has the version's tag, and checks passed
+  index URL      upload a wheelhouse to the index at URL, what it does not have
+  release DIR    write a wheelhouse as a flat folder of files with hashes, fit for a release
 
 examples:
+  nox -s packaging {name} -- project --dry-run
   nox -s {name} -- index https://packages.example/legacy/
   nox -s {name} -- index http://localhost:8080/ --check-url http://localhost:8080/simple/
   nox -s {name} -- release dist/wheels --group test --group torch
 
-User and password of the index: UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD, or UV_PUBLISH_TOKEN.
+User and password of the index: UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD, or UV_PUBLISH_TOKEN;
+for the project also trusted publishing, where the CI system has it.
 """
 
 
@@ -60,7 +64,7 @@ class PublishArguments(FactoryArguments, total=False):
 
 @entry_point
 def publish(name: str = "publish", **arguments: Unpack[PublishArguments]) -> SessionFunction:
-    """Register a session that gives a wheelhouse to an index or a release.
+    """Register a session that publishes the project, or gives a wheelhouse to others.
 
     Args:
         name: the name of the session.
@@ -83,7 +87,9 @@ def publish(name: str = "publish", **arguments: Unpack[PublishArguments]) -> Ses
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _HELP.format(name=parser.prog.split()[2])
-    parser.add_argument("kind", nargs="?", default="", metavar="index|release", help="see below")
+    parser.add_argument(
+        "kind", nargs="?", default="", metavar="project|index|release", help="see below"
+    )
     parser.add_argument("target", nargs="?", default="", metavar="URL|DIR", help="see below")
     parser.add_argument(
         "--group",
@@ -94,14 +100,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-url", metavar="URL", help="where the index lists what it has (PEP 503)"
     )
+    parser.add_argument("--dry-run", action="store_true", help="project: check all, upload nothing")
+    parser.add_argument(
+        "--packaging",
+        metavar="DIR",
+        default=".noxden/packaging",
+        help="project: what the packaging session wrote (default: .noxden/packaging)",
+    )
     parser.add_argument("--remote", metavar="URI", help="take wheels from this object store")
 
 
 def _work(settings: PublishSettings, run: Run) -> tuple[StepResult, ...]:
     # A noxfile that only lists its sessions does not need what runs them.
+    if run.options.kind == "project":
+        from noxden.sessions.publish_project import publish_project
+
+        return publish_project(run)
     from noxden.sessions.publish_run import run_publish
 
     return run_publish(settings, run)
 
 
-_KIND = Kind("Give a wheelhouse to an index or a release", _work, _add_options)
+_KIND = Kind("Publish the project, or give a wheelhouse to an index", _work, _add_options)

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from noxden.sessions.factory import Run
     from noxden.sessions.publish import PublishSettings
 
-__all__ = ["collect_uploaded", "compute_check_url", "run_publish"]
+__all__ = ["check_url", "collect_uploaded", "compute_check_url", "hide_users", "run_publish"]
 
 _KINDS = {"index": "a URL", "release": "a folder"}
+_ALL_KINDS = ("project", *_KINDS)
 _UPLOADING = re.compile(r"^Uploading (\S+)", re.MULTILINE)
 
 
@@ -65,19 +66,19 @@ def _check_words(run: Run) -> str:
     """
     kind: str = run.options.kind
     target, name = run.options.target, run.session.name
-    refuse_unknown([kind] if kind else [], [*_KINDS], f"{name} cannot publish to")
+    refuse_unknown([kind] if kind else [], _ALL_KINDS, f"{name} cannot publish to")
     if not target:
         wanted = " or ".join(f"{known} with {what}" for known, what in _KINDS.items())
-        message = f"{name} takes {wanted}; see nox -s {name} -- --help"
+        message = f"{name} takes project, or {wanted}; see nox -s {name} -- --help"
         raise UsageError(message)
     if kind == "index":
-        _check_url(target, f"{name} -- index")
+        check_url(target, f"{name} -- index")
         if run.options.check_url:
-            _check_url(run.options.check_url, "--check-url")
+            check_url(run.options.check_url, "--check-url")
     return kind
 
 
-def _check_url(url: str, who: str) -> None:
+def check_url(url: str, who: str) -> None:
     """Refuse what nobody can upload to, before anything is fetched.
 
     Raises:
@@ -120,7 +121,7 @@ def _publish_release(run: Run, place: Workplace, resolution: Resolution) -> tupl
 def _publish_index(run: Run, place: Workplace, resolution: Resolution) -> tuple[Exported, str]:
     """Upload what the index lacks."""
     url = run.options.target
-    shown, variables = _hide_users(url, run.options.check_url or compute_check_url(url))
+    shown, variables = hide_users(url, run.options.check_url or compute_check_url(url))
     with tempfile.TemporaryDirectory(prefix="noxden-publish-") as folder:
         exported = export(place, resolution, Path(folder), flat=True)
         files = [Path(folder, name) for name in (*exported.wheels, *exported.requires)]
@@ -150,7 +151,7 @@ def compute_check_url(url: str) -> str:
     return f"{root}/simple/"
 
 
-def _hide_users(url: str, check_url: str) -> tuple[str, dict[str, str]]:
+def hide_users(url: str, check_url: str) -> tuple[str, dict[str, str]]:
     """``url`` as it may be shown, and variables that tell uv the rest.
 
     Everybody on a machine sees its command lines. The user of the check URL stays in it, in a

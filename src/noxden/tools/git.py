@@ -11,7 +11,7 @@ from noxden.tools.process import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["describe_head", "find_top", "read_commit_time"]
+__all__ = ["collect_changes", "collect_tags", "describe_head", "find_top", "read_commit_time"]
 
 
 def describe_head(folder: Path, env: Mapping[str, str]) -> str:
@@ -40,3 +40,14 @@ def find_top(folder: Path, env: Mapping[str, str]) -> Path | None:
         return None
     said = run(["git", "rev-parse", "--show-toplevel"], cwd=folder, env=env, expect=(0, 128))
     return Path(said.stdout.rstrip("\n")) if said.stdout else None
+
+
+def collect_changes(folder: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Files of the checkout that differ from HEAD, and those that git does not know; ignored no."""
+    said = run(["git", "status", "--porcelain", "-z"], cwd=folder, env=env)
+    return tuple(entry[3:] for entry in said.stdout.split("\0") if entry)
+
+
+def collect_tags(folder: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The tags of HEAD."""
+    return tuple(run(["git", "tag", "--points-at", "HEAD"], cwd=folder, env=env).stdout.split())
