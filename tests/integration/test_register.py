@@ -19,7 +19,7 @@ noxden.register()
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ("", ["lint", "unit", "heavy", "device", "packaging", "wheelhouse", "publish"]),
+        ("", ["lint", "unit", "heavy", "device", "packaging", "wheelhouse", "publish", "plan"]),
         ('[tool.noxden]\nsessions = ["unit"]\n', ["unit"]),
         (
             (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from noxden.commands._options import as_json, choose, examples
+from noxden.commands.ci_audit import audit
 from noxden.commands.ci_write import check, write
 from noxden.render import print_json, print_lines, print_table
 
@@ -34,6 +35,7 @@ def command() -> None:
     """Make CI files and look after them; tell what started a run, and what may run for it."""
 
 
+command.add_command(audit)
 command.add_command(write)
 command.add_command(check)
 

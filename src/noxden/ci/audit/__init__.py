@@ -1,0 +1,1 @@
+"""Workflows that people wrote: which jobs install Python packages, and how that is cached."""
