@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Caller", "main", "noxden"]
 
 _COMMANDS = {
+    "init": "Adopt a uv project: sessions, groups, CI files.",
     "config": "Show every setting and where it came from.",
     "key": "Print the environment key of a session.",
     "explain": "Tell why an environment is up to date or not.",
