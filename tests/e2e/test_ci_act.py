@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import make_den
-from tests.runners.act import Act, commit, make_payload, make_pull_request
+from tests.runners.act import Act, commit, copy_repository, make_payload, make_pull_request
 from tests.runners.npm import install
-from tests.sandbox import make_wheel, run
+from tests.sandbox import Sample, make_wheel, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import MakeProject
-    from tests.sandbox import Index, Sample
+    from tests.sandbox import Index
 
 pytestmark = pytest.mark.e2e
 NOXFILE = """
@@ -101,6 +101,29 @@ def test_a_run_is_planned_runs_saves_its_wheels_and_the_next_one_fetches_none(
     assert "| saved " not in again.ran.stdout
 
 
+def test_forgejos_workflow_does_the_same(
+    act: Act, sample: Sample, index: Index, tmp_path: Path
+) -> None:
+    sample.edit("pyproject.toml", 'launch = ""', 'launch = ""\nproviders = ["forgejo"]')
+    write(sample)
+    file = sample.path / ".forgejo" / "workflows" / "noxden.yml"
+    # act takes no URLs of actions; those of Forgejo's mirror have the names that GitHub's have.
+    file.write_text(re.sub(r"https://(data\.forgejo\.org|github\.com)/", "", file.read_text()))
+    commit(sample)
+    where: Any = {
+        "workflow": "../../.forgejo/workflows/noxden.yml",
+        "env": {"FORGEJO_ACTIONS": "true"},
+    }
+    (sample.path / ".github" / "workflows").mkdir(parents=True, exist_ok=True)
+    ended = act.run(sample, "push", make_payload(), den=make_den(tmp_path / "one"), **where)
+    assert set(ended.jobs.values()) == {"succeeded"}, ended.ran.text
+    assert len(ended.jobs) == 4
+    index.seen.clear()
+    again = act.run(sample, "push", make_payload(), den=make_den(tmp_path / "two"), **where)
+    assert set(again.jobs.values()) == {"succeeded"}, again.ran.text
+    assert index.files == []
+
+
 def test_a_session_that_fails_turns_required_red_unless_it_is_advisory(
     act: Act, sample: Sample, tmp_path: Path
 ) -> None:
@@ -138,6 +161,24 @@ def test_the_label_runs_heavy_sessions_and_a_closed_gate_is_green(
     assert go(make_pull_request("run-heavy-deps", action="labeled")) == {
         "plan": "succeeded", "gated": "succeeded", "required": "succeeded",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", [".github", ".forgejo"])
+def test_this_repositorys_own_workflows_run(
+    act: Act, env: dict[str, str], quick_den: Path, tmp_path: Path, common: Path, folder: str
+) -> None:
+    own = Sample(copy_repository(tmp_path / "own", env), env, common)
+    for file in (own.path / folder / "workflows").glob("*.yml"):
+        file.write_text(re.sub(r"https://(data\.forgejo\.org|github\.com)/", "", file.read_text()))
+    commit(own)
+    for name, payload in (
+        ("noxden-heavy.yml", make_pull_request("docs")),
+        ("noxden-device.yml", make_pull_request(head="stranger/demo")),
+    ):
+        where = f"../../{folder}/workflows/{name}"
+        ended = act.run(own, "pull_request", payload, den=quick_den, workflow=where)
+        assert ended.jobs == {"plan": "succeeded", "required": "succeeded"}, ended.ran.text
+    assert "cards are for trusted runs only" in ended.ran.stdout
 
 
 def test_what_a_fork_asks_for_is_not_saved(act: Act, sample: Sample, tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.runners.act import commit
+from tests.runners.act import commit, copy_repository
 from tests.runners.npm import find_node, install
-from tests.sandbox import make_wheel, run
+from tests.sandbox import Sample, make_wheel, run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.conftest import MakeProject
-    from tests.sandbox import Index, Sample
+    from tests.sandbox import Index, Ran
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -147,31 +149,47 @@ def sample(project: MakeProject, index: Index) -> Sample:
     return made
 
 
+def run_pipeline(
+    runner: Path, folder: Path, env: Mapping[str, str], *words: str, **variables: str
+) -> Ran:
+    """Run jobs of a pipeline by gitlab-ci-local, on this host."""
+    kept = ("PATH", "UV_", "NOXDEN_", "XDG_", "SSL_", "PYTEST_DEBUG")
+    given = {name: value for name, value in env.items() if name.startswith(kept)}
+    given |= {"CI": "true", "GITLAB_CI": "true", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    passed = [word for name, value in given.items() for word in ("--variable", f"{name}={value}")]
+    return run(
+        [runner, "--force-shell-executor", *passed, *words], cwd=folder, env=env, check=False
+    )  # fmt: skip
+
+
+def find_runner(common: Path) -> Path:
+    if shutil.which("rsync") is None:
+        pytest.skip("gitlab-ci-local needs rsync (Debian package rsync)")
+    return install("workflows", common) / ".bin" / "gitlab-ci-local"
+
+
+def test_this_repositorys_own_pipeline_is_planned(
+    env: dict[str, str], quick_den: Path, tmp_path: Path, common: Path
+) -> None:
+    runner = find_runner(common)
+    own = Sample(copy_repository(tmp_path / "own", env), env, common)
+    commit(own)
+    command = ["git", "remote", "add", "origin", "https://gitlab.example/group/noxden.git"]
+    subprocess.run(command, cwd=own.path, check=True)
+    ran = run_pipeline(runner, own.path, {**env, "NOXDEN_DIR": str(quick_den)}, "plan")
+    assert ran.code == 0, ran.text
+    child = (own.path / ".noxden" / "plan" / "gitlab.yml").read_text()
+    assert "\nlint:\n" in child
+    assert "\nrequired:\n" in child
+
+
 def test_gitlabs_pipeline_plans_a_child_pipeline_that_runs_the_sessions(
     sample: Sample, common: Path
 ) -> None:
-    if shutil.which("rsync") is None:
-        pytest.skip("gitlab-ci-local needs rsync (Debian package rsync)")
-    runner = install("workflows", common) / ".bin" / "gitlab-ci-local"
+    runner = find_runner(common)
 
     def go(*words: str, **variables: str) -> tuple[int, str]:
-        kept = ("PATH", "UV_", "NOXDEN_", "XDG_", "SSL_", "PYTEST_DEBUG")
-        given = {name: value for name, value in sample.env.items() if name.startswith(kept)}
-        given |= {
-            "CI": "true",
-            "GITLAB_CI": "true",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            **variables,
-        }
-        passed = [
-            word for name, value in given.items() for word in ("--variable", f"{name}={value}")
-        ]
-        ran = run(
-            [runner, "--force-shell-executor", *passed, *words],
-            cwd=sample.path,
-            env=sample.env,
-            check=False,
-        )
+        ran = run_pipeline(runner, sample.path, sample.env, *words, **variables)
         return ran.code, ran.text
 
     code, text = go("plan")

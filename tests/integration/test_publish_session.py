@@ -329,7 +329,26 @@ def test_the_project_itself_is_published_once_and_only_as_it_was_checked(
         assert f"0 of them uploaded to {url}" in again.text, again.text
         [wheel] = packages.glob("*.whl")
         wheel.write_bytes(b"something else")
-        other = nox(release, "-s", "publish", "--", "project", url, env=ours)
-        assert other.code == 1, other.text
+        for words in ((), ("--dry-run",)):
+            other = nox(release, "-s", "publish", "--", "project", url, *words, env=ours)
+            assert (
+                f"{url} has {wheel.name} with another content, and what was published stays; "
+                f"give this release another version (exit code 4)"
+            ) in other.text
+        assert wheel.read_bytes() == b"something else"
+    gone = nox(release, "-s", "publish", "--", "project", url, "--dry-run")
+    assert f"uv cannot ask {url} what it has: Failed to query check URL; " in gone.text
+    assert "make sure that the index can be reached, then run again (exit code 3)" in gone.text
+    default = nox(release, "-s", "publish", "--", "project", "--dry-run")
+    assert "what PyPI has is compared when it is uploaded; --check-url does before" in default.text
+    assert "1.0, tag v1.0: 2 files, would be uploaded to PyPI" in default.text
+    pushed = {**env, "GITLAB_CI": "true", "CI_PIPELINE_SOURCE": "push", "NOXDEN_TRUST": "trusted"}
+    branch = {**pushed, "CI_COMMIT_REF_NAME": "main"}
+    refused = nox(release, "-s", "publish", "--", "project", "--dry-run", env=branch)
+    assert (
+        "this run is for main, not for the tag v1.0; start one for the tag (exit code 4)"
+    ) in refused.text
+    tag = {**pushed, "CI_COMMIT_REF_NAME": "v1.0", "CI_COMMIT_TAG": "v1.0"}
+    assert nox(release, "-s", "publish", "--", "project", "--dry-run", env=tag).code == 0
     wrong = nox(release, "-s", "publish", "--", "project", "ftp://x", "--dry-run")
     assert "takes the URL of an index" in wrong.text

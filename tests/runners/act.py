@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.sandbox import Ran, Sample
 
-__all__ = ["Act", "Ended", "make_payload", "make_pull_request"]
+__all__ = ["Act", "Ended", "commit", "copy_repository", "make_payload", "make_pull_request"]
 
 _ACTIONS = Path(__file__).parent / "actions"
 _USES = re.compile(r"uses: ([^\s,]+)@([0-9a-f]{40})")
@@ -129,3 +129,14 @@ def commit(sample: Sample) -> None:
     ):
         command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words]
         subprocess.run(command, cwd=sample.path, check=True, capture_output=True)
+
+
+def copy_repository(target: Path, env: Mapping[str, str]) -> Path:
+    """This repository without tests and documentation in ``target``, as it is on disk."""
+    root = Path(__file__).parents[2]
+    listed = run(["git", "ls-files", "-z"], cwd=root, env=env).stdout.split("\0")
+    for name in filter(None, listed):
+        if not name.startswith(("tests/", "docs/")) and (root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, target / name)
+    return target
