@@ -82,9 +82,7 @@ def test_a_label_opens_the_gate_and_a_fork_saves_nothing(
     sample.write("tests/test_it.py", "import pytest\n\n@pytest.mark.heavy\ndef test_it(): pass\n")
     commit(sample)
     fork = make_pull_request("run-heavy-deps", head="stranger/demo", action="labeled")
-    ended = act.run(
-        sample, "pull_request", fork, den=den, workflow="noxden-heavy.yml", env=FORGEJO
-    )
+    ended = act.run(sample, "pull_request", fork, den=den, workflow="noxden-heavy.yml", env=FORGEJO)
     assert ended.jobs == dict.fromkeys(("plan", "gated", "required"), "succeeded"), ended.ran.text
     assert "uses the den of untrusted runs" in ended.ran.stdout
     assert "| saved " not in ended.ran.stdout

@@ -30,25 +30,7 @@ WORKFLOWS = sorted(
     for path in (ROOT / folder / "workflows").glob("*.yml")
 )
 PROGRAMS = Path(sys.executable).parent
-PARSE = """
-import { readFileSync } from "node:fs";
-import { registerHooks } from "node:module";
-// The package is made for bundlers, which import JSON as it is.
-registerHooks({
-  load: (url, context, next) =>
-    next(url, url.endsWith(".json") ? { ...context, importAttributes: { type: "json" } } : context),
-});
-const { parseWorkflow, NoOperationTraceWriter } = await import(process.argv[2]);
-let wrong = 0;
-for (const name of process.argv.slice(3)) {
-  const file = { name, content: readFileSync(name, "utf8") };
-  for (const error of parseWorkflow(file, new NoOperationTraceWriter()).context.errors.getErrors()) {
-    console.log(`${name}: ${error.message}`);
-    wrong += 1;
-  }
-}
-console.log(`${process.argv.length - 3} files, ${wrong} errors`);
-"""
+PARSE = ROOT / "tests" / "runners" / "parse.mjs"
 
 
 def tool(*words: str) -> subprocess.CompletedProcess[str]:
@@ -82,13 +64,11 @@ def test_zizmor_finds_nothing() -> None:
     assert (ran.returncode, json.loads(ran.stdout)) == (0, []), ran.stderr
 
 
-def test_githubs_own_parser_takes_the_workflows(common: Path, tmp_path: Path) -> None:
+def test_githubs_own_parser_takes_the_workflows(common: Path) -> None:
     modules = install("workflows", common)
-    script = tmp_path / "parse.mjs"
-    script.write_text(PARSE)
     parser = modules / "@actions" / "workflow-parser" / "dist" / "index.js"
     ran = subprocess.run(
-        [find_node(), script, parser, *WORKFLOWS],
+        [find_node(), PARSE, parser, *WORKFLOWS],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.sandbox import LIMIT_S
+from tests.servers import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -269,8 +270,7 @@ def test_a_group_is_closed_when_the_run_is_stopped(
         [sys.executable, "-m", "nox", "-s", "unit"], cwd=sample.path, env=on_github,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as ran:  # fmt: skip
-        while not ready.exists() and ran.poll() is None:
-            pass
+        wait_for(lambda: ready.exists() or ran.poll() is not None)
         ran.send_signal(signal.SIGINT)
         said, _ = ran.communicate(timeout=LIMIT_S)
     assert ran.returncode == 130

@@ -336,7 +336,8 @@ def test_the_project_itself_is_published_once_and_only_as_it_was_checked(
                 f"give this release another version (exit code 4)"
             ) in other.text
         assert wheel.read_bytes() == b"something else"
-    gone = nox(release, "-s", "publish", "--", "project", url, "--dry-run")
+    once = {**env, "UV_HTTP_RETRIES": "0"}
+    gone = nox(release, "-s", "publish", "--", "project", url, "--dry-run", env=once)
     assert f"uv cannot ask {url} what it has: Failed to query check URL; " in gone.text
     assert "make sure that the index can be reached, then run again (exit code 3)" in gone.text
     default = nox(release, "-s", "publish", "--", "project", "--dry-run")

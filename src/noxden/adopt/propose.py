@@ -129,7 +129,7 @@ def _take_extras(draft: Draft, extras: list[str]) -> list[str]:
     facts = draft.facts
     if facts.packaged:
         return [f"{facts.name}[{extra}]" for extra in extras]
-    said = facts.table["project"]["optional-dependencies"]
+    said = facts.table.get("project", {}).get("optional-dependencies", {})
     return [str(entry) for extra in extras for entry in said[extra]]
 
 

@@ -117,9 +117,10 @@ def render_summary(audit: Audit) -> str:
     if not audit.files and not audit.skipped:
         return f"{audit.root} has no CI files that noxden knows; nothing was audited"
     bare = sum(one.rule == "no-cache" for one in audit.problems)
+    verb = "installs" if len(audit.jobs) == 1 else "install"
     parts = [
         _count(audit.files, "file"),
-        f"{_count(len(audit.jobs), 'job')} that install Python packages ({bare} without a cache)",
+        f"{_count(len(audit.jobs), 'job')} {verb} Python packages ({bare} without a cache)",
         ", ".join([_count(len(audit.problems), "problem"), *_count_severities(audit.problems)]),
     ]
     if audit.skipped:

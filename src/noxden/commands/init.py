@@ -180,8 +180,8 @@ def _write(caller: Caller, facts: Facts, changes: Sequence[Change], wishes: Wish
 
 def _list_steps(facts: Facts, wishes: Wishes) -> Iterator[str]:
     """What to do now, a line each."""
-    yield "uv run nox            the sessions that need nothing special"
+    yield "uv run nox              the sessions that need nothing special"
     if facts.noxfile is None and wishes.ci:
-        yield "noxden ci write       after each change of sessions; lint tells when it is due"
+        yield "uv run noxden ci write  after each change of sessions; lint tells when it is due"
     if facts.checkout is not None:
-        yield "git add --all         and commit, once you are content"
+        yield "git add --all           and commit, once you are content"

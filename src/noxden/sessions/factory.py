@@ -279,7 +279,7 @@ def _tell(session: nox.Session, run: Run | None, output: Path, summary: Summary)
         return
     found = find_results(summary, output, run.project, run.stamp)
     _write_summary(session, output, found, run.notes)
-    show_results(found, output, run.project, os.environ)
+    show_results(found, output, run.project, run.notes, os.environ)
 
 
 def _write_interrupted(session: nox.Session, run: Run, seconds: float) -> None:

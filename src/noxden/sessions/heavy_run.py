@@ -17,6 +17,7 @@ from noxden.sessions.backend import DenEnvironment
 from noxden.sessions.meter import show_progress
 from noxden.sessions.options import SessionOptions
 from noxden.sessions.output import StepResult
+from noxden.sessions.results import WHEELS
 from noxden.sessions.unit_run import run_unit
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def _tell_verdict(run: Run, place: Workplace) -> None:
     runs = collect_runs(place.den)
     for given in runs[-1].given if runs else ():
         said = f"{given.artifacts} from the {given.source}, {render_size(given.bytes)}"
-        run.session.log(f"wheels: {said} in {given.seconds:.1f} s")
-        run.notes.append(f"wheels: {said} in {given.seconds:.1f} s\n")
+        told = f"{WHEELS}{said} in {given.seconds:.1f} s"
+        run.session.log(told)
+        run.notes.append(f"{told}\n")
     wasted = find_wasted(runs[-1:])
     run.notes.append(render_verdict_markdown(compute_verdicts(runs), wasted))
     if wasted:

@@ -7,13 +7,15 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from noxden.sessions.output import Summary
 
-__all__ = ["find_results", "read_stamp", "render_results", "show_results"]
+__all__ = ["WHEELS", "find_results", "read_stamp", "render_results", "show_results"]
 
+WHEELS = "wheels: "
+"""How a note begins that says where wheels came from."""
 _JUNIT = "junit.xml"
 
 
@@ -41,8 +43,13 @@ def find_results(
     return summary._replace(tests=read_results(file), junit=str(shown))
 
 
-def show_results(summary: Summary, output: Path, project: Path, env: Mapping[str, str]) -> None:
-    """Print the table of a session that ran tests, and annotate those that failed."""
+def show_results(
+    summary: Summary, output: Path, project: Path, notes: Sequence[str], env: Mapping[str, str]
+) -> None:
+    """Print the table of a session that ran tests, and annotate those that failed.
+
+    Of the ``notes`` of the summary the table has what they say of wheels.
+    """
     if summary.tests is None:
         return
     from noxden.render import ReaderLeftError, print_table
@@ -52,15 +59,17 @@ def show_results(summary: Summary, output: Path, project: Path, env: Mapping[str
         voice = open_voice(env, project)
         voice.annotate_tests(summary.tests, summary.session, summary.junit)
     with contextlib.suppress(ReaderLeftError):
-        print_table(("session", summary.session), render_results(summary, output))
+        print_table(("session", summary.session), render_results(summary, output, notes))
 
 
-def render_results(summary: Summary, output: Path) -> list[tuple[str, str]]:
+def render_results(
+    summary: Summary, output: Path, notes: Sequence[str] = ()
+) -> list[tuple[str, str]]:
     """The rows of the table: what was run, how long it took, on what, and where more is."""
     counts = summary.tests.counts._asdict() if summary.tests else {}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     time = f"{summary.prepare_seconds:.1f} s to prepare, {summary.run_seconds:.1f} s to run"
-    wheels = [step.detail for step in summary.steps if step.name == "wheels"]
+    wheels = [note.removeprefix(WHEELS).strip() for note in notes if note.startswith(WHEELS)]
     return [
         ("tests", said or "none"),
         ("time", time),

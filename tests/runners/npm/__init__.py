@@ -24,7 +24,7 @@ def find_node() -> Path:
 
 
 def install(name: str, common: Path) -> Path:
-    """The folder ``node_modules`` of the packages that ``<name>/package.json`` pins.
+    """The folder ``node_modules`` of the packages that ``<name>/package-lock.json`` pins.
 
     ``common`` is a folder that all workers of a run share.
     """
@@ -35,7 +35,7 @@ def install(name: str, common: Path) -> Path:
             shutil.copytree(_HERE / name, folder, dirs_exist_ok=True)
             env = {**os.environ, "npm_config_cache": str(common / "npm-cache")}
             subprocess.run(
-                ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
+                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
                 cwd=folder,
                 env=env,
                 check=True,

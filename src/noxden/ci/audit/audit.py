@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noxden.ci.audit.files import Reader, find_files, find_root
+from noxden.ci.audit.files import ACTIONS, Reader, find_files, find_root
 from noxden.ci.audit.findings import find_problems
 from noxden.ci.audit.github import read_action, read_workflow
 from noxden.ci.audit.github_job import Source
@@ -98,8 +98,8 @@ class _Actions:
         self.left = _ACTION_SIZE
 
     def __call__(self, name: str) -> Node | None:
-        folder = "/".join(part for part in name.split("/") if part not in {"", ".", "$"})
-        for path in (f"{folder}/action.yml", f"{folder}/action.yaml"):
+        parts = [part for part in name.split("/") if part not in {"", ".", "$"}]
+        for path in ("/".join([*parts, file]) for file in ACTIONS):
             if self.reader.exists(path) and (documents := self.reader.documents(path)):
                 self.used.add(path)
                 self.left -= documents[0].size

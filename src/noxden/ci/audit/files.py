@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from noxden.ci.audit.nodes import Node
     from noxden.ci.audit.values import System
 
-__all__ = ["LIMIT", "FoundFile", "Reader", "find_files", "find_root"]
+__all__ = ["ACTIONS", "LIMIT", "FoundFile", "Reader", "find_files", "find_root"]
 
 LIMIT = 2_000_000
 """Bytes of a file; no CI system takes as much."""
 
 _FOLDERS: dict[str, System] = {".github": "github", ".forgejo": "forgejo", ".gitea": "gitea"}
+ACTIONS = ("action.yml", "action.yaml")
+"""Names of the file of an action."""
+
 _YAML = (".yml", ".yaml")
 _GITLAB = (".gitlab-ci.yml", ".gitlab-ci.yaml")
 
@@ -67,7 +70,7 @@ def _find_workflows(place: Path, root: Path) -> Iterator[FoundFile]:
                 yield FoundFile(_name(file, root), system)
         for folder, _, names in os.walk(place / name / "actions"):
             for one in sorted(names):
-                if one in {"action.yml", "action.yaml"}:
+                if one in ACTIONS:
                     yield FoundFile(_name(Path(folder, one), root), system, action=True)
 
 
@@ -117,7 +120,7 @@ def _judge_file(place: Path, root: Path) -> FoundFile:
         return FoundFile(path, "jenkins")
     if place.name.endswith(_GITLAB):
         return FoundFile(path, "gitlab")
-    if place.name in {"action.yml", "action.yaml"}:
+    if place.name in ACTIONS:
         return FoundFile(path, system, action=True)
     documents = Reader(root).documents(path)
     workflow = place.parent.name == "workflows" or not documents or documents[0].get("jobs").there
@@ -174,7 +177,7 @@ class Reader:
             return f"is not UTF-8 (byte {error.start})", ""
 
     def documents(self, path: str) -> tuple[Node, ...]:
-        """The documents of a YAML file; none, with a note, where it cannot be read."""
+        """The mappings in a YAML file; none, with a note, where it cannot be read."""
         if path not in self._documents:
             self._documents[path] = ()
             text = self.read(path)
@@ -183,10 +186,13 @@ class Reader:
             except BadYamlError as error:
                 self.skip(path, str(error))
                 return ()
-            if parsed is not None:
-                for key, line in parsed.twice:
-                    self.skip(path, f"has {key} twice (line {line}); the later one counts here")
-                self._documents[path] = parsed.documents
+            if parsed is None:
+                return ()
+            for key, line in parsed.twice:
+                self.skip(path, f"has {key} twice (line {line}); the later one counts here")
+            self._documents[path] = tuple(one for one in parsed.documents if one.entries)
+            if not self._documents[path]:
+                self.skip(path, "has no keys, so it says nothing to a CI system")
         return self._documents[path]
 
     def glob(self, pattern: str) -> Iterable[str]:

@@ -58,15 +58,6 @@ def _judge_job(job: Job) -> Iterator[Problem]:
 
 
 def _judge_cache(cache: Cache, job: Job) -> Iterator[Problem]:
-    if cache.key is not None:
-        yield from _judge_key(cache, cache.key, job)
-    if cache.content == "environment":
-        message = f"{', '.join(cache.paths)} is an environment, not what it is made of"
-        yield _make("venv-cached", cache.place, job.name, message)
-    if cache.prunes:
-        message = f"{cache.how} prunes downloaded wheels before it saves"
-        yield _make("prune-drops-wheels", cache.place, job.name, message)
-    yield from _judge_growth(cache, job)
     events = [one for one in _UNTRUSTED if one in job.triggers]
     if cache.saves and events and not cache.guarded:
         message = f"{cache.how} saves on {', '.join(events)}, in the scope of the default branch"
@@ -74,6 +65,17 @@ def _judge_cache(cache: Cache, job: Job) -> Iterator[Problem]:
     if cache.saves and cache.shared:
         message = "unprotect: true lets branches of anybody write what protected branches read"
         yield _make("untrusted-write", cache.place, job.name, message)
+    if not job.installs:
+        return
+    if cache.key is not None:
+        yield from _judge_key(cache, cache.key, job)
+    if cache.content == "environment" and cache.saves:
+        message = f"{', '.join(cache.paths)} is an environment, not what it is made of"
+        yield _make("venv-cached", cache.place, job.name, message)
+    if cache.prunes and job.heavy:
+        message = f"{cache.how} prunes downloaded wheels before it saves"
+        yield _make("prune-drops-wheels", cache.place, job.name, message)
+    yield from _judge_growth(cache, job)
 
 
 def _judge_key(cache: Cache, key: Key, job: Job) -> Iterator[Problem]:
@@ -112,7 +114,8 @@ def _judge_growth(cache: Cache, job: Job) -> Iterator[Problem]:
     """Whether what is saved is what was restored and more, for ever."""
     if not cache.saves or cache.key is None or cache.prunes or job.prunes:
         return
-    if cache.fallbacks:
+    # One with an output in it, a date, starts anew when that changes.
+    if cache.fallbacks and not all("steps." in one for one in cache.fallbacks):
         message = f"it starts from {', '.join(cache.fallbacks)} and saves all that under a new key"
         yield _make("fallback-snowballs", cache.place, job.name, message)
     elif cache.rewritten and cache.content == "downloads" and not cache.key.files:

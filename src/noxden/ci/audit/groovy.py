@@ -66,30 +66,33 @@ class _Reader:
         self.depth = 0
         self.line = 1
         self.calls: list[Call] = []
-        self.word = ""
-        """The last name."""
+        self.last: Call | None = None
+        """The call that stands directly before: its name, or the end of what is given to it."""
+        self.opened: list[Call | None] = []
+        """The calls whose parentheses are open."""
         self.named = ""
         """The name before a colon, for the text that follows."""
-        self.open = False
-        """Whether the last call stands directly before."""
 
     def take(self, kind: str, part: str) -> None:
         match kind, part:
             case "name", _:
-                self.calls.append(Call(part, self.line, self.block, []))
-                self.word, self.open = part, True
+                self.last = Call(part, self.line, self.block, [])
+                self.calls.append(self.last)
+            case "string", _:
+                self._give(part)
+            case "sign", "(":
+                self.opened.append(self.last)
+            case "sign", ")":
+                self.last = self.opened.pop() if self.opened else None
             case "sign", "{":
                 self._enter()
             case "sign", "}":
                 self.block, self.depth = self.block.parent or self.block, self.depth - 1
-                self.open = False
-            case "sign", ":":
-                if self.open:
-                    # It was the name of an argument, not a call.
-                    self.calls.pop()
-                    self.named = self.word
-            case "string", _:
-                self._give(part)
+                self.last = None
+            case "sign", ":" if self.last is not None and self.last is self.calls[-1]:
+                # It was the name of an argument, not a call.
+                self.named = self.calls.pop().name
+                self.last = self.calls[-1] if self.calls else None
             case "sign", ",":
                 self.named = ""
             case _:
@@ -99,16 +102,19 @@ class _Reader:
         self.depth += 1
         if self.depth > _DEPTH or len(self.calls) > _CALLS:
             raise TooLargeError
-        last = self.calls[-1] if self.calls else None
-        name, title = (last.name, last.text("", "name")) if last else ("", "")
-        self.block = Block(name, title, last.line if last else self.line, self.block)
-        self.open = False
+        if self.last is None:
+            self.block = Block("", "", self.line, self.block)
+        else:
+            title = self.last.text("", "name")
+            self.block = Block(self.last.name, title, self.last.line, self.block)
+        self.last = None
 
     def _give(self, part: str) -> None:
         quote = part[:3] if part[:3] in {"'''", '"""'} else part[:1]
         text = part.removeprefix(quote).removesuffix(quote)
-        if self.calls:
-            self.calls[-1].texts.append((self.named, text, self.line))
+        given = self.opened[-1] if self.opened and self.named else self.last
+        if given is not None:
+            given.texts.append((self.named, text, self.line))
         self.named = ""
 
 

@@ -106,8 +106,10 @@ def _classify(name: str, rest: Sequence[str]) -> str | None:
     match name:
         case "uv":
             return _classify_uv(rest)
-        case "uvx" | "build" | "pyproject-build":
-            return "uvx" if name == "uvx" else "build"
+        case "uvx":
+            return "uvx" if find_words(rest) else None
+        case "build" | "pyproject-build":
+            return "build"
         case "tox" | "nox":
             return None if _LISTING.intersection(_own(rest)) else name
         case _:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["read_jenkinsfile"]
 
 _SHELLS = frozenset({"sh", "bat", "powershell", "pwsh"})
-_CONTAINERS = frozenset({"docker", "dockerfile", "kubernetes", "podTemplate", "inside"})
-_VOLUME = re.compile(r"(^|\s)(-v|--volume|--mount)\b")
+_AGENTS = frozenset({"docker", "dockerfile", "kubernetes"})
+_AROUND = frozenset({"inside", "podTemplate"})
+_VOLUME = re.compile(
+    r"(^|\s)(-v|--volume|--mount)[ =]?\S*(cache|pip|uv\b|conda|poetry|venv|wheel|/root|/home)"
+)
 _OURS = re.compile(r"\bNOXDEN_(DIR|REMOTE)\b")
 
 
@@ -69,7 +72,7 @@ def _read_stage(
         Place(path, stage.line),
         installs=done.installs,
         caches=tuple(_find_caches(path, near)),
-        kept=kept or _find_kept(near),
+        kept=kept or _find_kept(near, stage),
         timeout="timeout" in names,
         drops_wheels=done.drops_wheels,
         prunes=done.prunes,
@@ -84,14 +87,16 @@ def _is_stage(block: Block) -> bool:
 def _find_holder(call: Call) -> Block:
     """The block that a setting is of: the one around ``agent``, ``options``, ``docker``."""
     block = call.block
-    while block.parent is not None and block.name in {"agent", "options", *_CONTAINERS}:
+    while block.parent is not None and block.name in {"agent", "options", *_AGENTS}:
         block = block.parent
     return block
 
 
-def _find_kept(near: Sequence[Call]) -> str:
+def _find_kept(near: Sequence[Call], stage: Block) -> str:
     """Where packages stay from run to run: on agents that are machines, or in a volume."""
-    if not any(one.name in _CONTAINERS for one in near):
+    inside = any(block.name in _AROUND for block in stage.around())
+    agents = any(one.name in _AGENTS and one.block.name == "agent" for one in near)
+    if not (inside or agents or any(one.name in _AROUND for one in near)):
         return "the agent's own disk"
     mounts = any(_VOLUME.search(text) for one in near for _, text, _ in one.texts)
     return "a volume" if mounts else ""

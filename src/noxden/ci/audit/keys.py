@@ -38,11 +38,11 @@ _OTHER = re.compile(r"(^|/)(tox\.ini|noxfile\.py|Pipfile|Makefile|\.github/.*)$"
 _WHOLE = re.compile(r"(\./)?\*{1,2}(/\*{1,2})*|.*\*[^/]*\.py\w?|(.*/)?(src|lib|tests?)/.*\*.*")
 
 _ENVIRONMENT = re.compile(
-    r"site-packages|pythonLocation|\.?\bv?env[s]?\b(?!\.)|virtualenvs|\.tox\b|\.nox\b|\.pixi\b"
+    r"site-packages|pythonLocation|v(irtual)?env|\benvs?\b(?!\.)|\.tox\b|\.nox\b|\.pixi\b"
     r"|\bCONDA\b|CONDA_PREFIX|(mini|micro)(conda|mamba|forge)\d*[/\\]?$|anaconda\d*[/\\]?$",
 )
 _DOWNLOADS = re.compile(
-    r"\bpip\b|PIP_CACHE|\buv\b|UV_CACHE|pypoetry|POETRY_CACHE|\bpdm\b|PDM_CACHE|pkgs\b|rattler"
+    r"\bpip\b|PIP_CACHE|\buv\b|UV_CACHE|pypoetry|POETRY_CACHE|\bpdm\b|PDM_CACHE|rattler"
     r"|wheel|pipenv|PYTHON_PACKAGES|NOXDEN",
     re.IGNORECASE,
 )
@@ -65,12 +65,15 @@ def read_key(text: str, paths: Sequence[str] = (), systems: Iterable[str] = ()) 
             elif name:
                 opaque = True
     rest = " ".join([_HASHED.sub("", text), *paths])
-    expressions = [one or other for one, other in _EXPRESSION.findall(rest)]
+    found = _EXPRESSION.findall(rest)
+    expressions = [one or other for one, other in found]
     inside = _EXPRESSION.sub("", _HASHED.sub("", text)) + " ".join(expressions)
-    for said in expressions:
+    for expression, variable in found:
+        said = expression or variable
         known = _PYTHON.search(said) or _SYSTEM.search(said) or _COMMIT.search(said)
-        variable = "." not in said and not said.startswith("CI_")
-        opaque |= not known and (bool(_OPAQUE.search(said)) or variable)
+        # A variable of a shell that the file does not set; those of GitLab are known.
+        foreign = bool(variable) and not variable.startswith("CI_")
+        opaque |= not known and (bool(_OPAQUE.search(said)) or foreign)
     others = [one for one in expressions if "matrix." in one and not _SYSTEM.search(one)]
     python = bool(_PYTHON.search(inside)) or any("python-version" in file for file in files)
     return Key(
@@ -110,10 +113,10 @@ def find_content(paths: Iterable[str], key: str) -> Content | None:
     kept = [path for path in paths if not path.startswith("!")]
     found: Content | None = None
     for path in kept:
-        if _DOWNLOADS.search(path):
-            found = found or "downloads"
-        elif _ENVIRONMENT.search(path):
+        if "pkgs" not in path and _ENVIRONMENT.search(path):
             return "environment"
+        if "pkgs" in path or _DOWNLOADS.search(path):
+            found = "downloads"
     if found is None and any("$" in path for path in kept) and _NAMED.search(key):
         return "downloads"
     return found

@@ -25,8 +25,8 @@ _ALL = (
         "untrusted-write",
         "error",
         "Untrusted runs write a cache or a remote that trusted runs read",
-        "Only restore in runs of strangers, and save on pushes to the default branch or on a "
-        "schedule.",
+        "Save only on pushes to the default branch, on a schedule or by hand, and only restore "
+        "elsewhere; GitHub itself refuses such saves since June 2026, other servers do not.",
     ),
     Rule(
         "no-cache",

@@ -17,7 +17,7 @@ __all__ = ["Command", "split_commands"]
 _TOKEN = re.compile(
     r"""
     (?P<word>\$\{\{[^{}]*\}\}|\$\{[^{}\n]*\})
-    |(?P<blank>[\ \t\r]+|[\\`^]\r?\n)
+    |(?P<blank>[\ \t\r]+|(?:\\|(?<=[\ \t])[`^])\r?\n)
     |(?P<end>\n|\|\||&&|;;?|\$\(|[()|])
     |(?P<here><<-?[\ \t]*(?P<quote>['"]?)(?P<mark>\w+)(?P=quote))
     |(?P<redirect>\d*(?:&>|<<<|[<>]+)&?\d*)
