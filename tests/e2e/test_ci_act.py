@@ -101,29 +101,6 @@ def test_a_run_is_planned_runs_saves_its_wheels_and_the_next_one_fetches_none(
     assert "| saved " not in again.ran.stdout
 
 
-def test_forgejos_workflow_does_the_same(
-    act: Act, sample: Sample, index: Index, tmp_path: Path
-) -> None:
-    sample.edit("pyproject.toml", 'launch = ""', 'launch = ""\nproviders = ["forgejo"]')
-    write(sample)
-    file = sample.path / ".forgejo" / "workflows" / "noxden.yml"
-    # act takes no URLs of actions; those of Forgejo's mirror have the names that GitHub's have.
-    file.write_text(re.sub(r"https://(data\.forgejo\.org|github\.com)/", "", file.read_text()))
-    commit(sample)
-    where: Any = {
-        "workflow": "../../.forgejo/workflows/noxden.yml",
-        "env": {"FORGEJO_ACTIONS": "true"},
-    }
-    (sample.path / ".github" / "workflows").mkdir(parents=True, exist_ok=True)
-    ended = act.run(sample, "push", make_payload(), den=make_den(tmp_path / "one"), **where)
-    assert set(ended.jobs.values()) == {"succeeded"}, ended.ran.text
-    assert len(ended.jobs) == 4
-    index.seen.clear()
-    again = act.run(sample, "push", make_payload(), den=make_den(tmp_path / "two"), **where)
-    assert set(again.jobs.values()) == {"succeeded"}, again.ran.text
-    assert index.files == []
-
-
 def test_a_session_that_fails_turns_required_red_unless_it_is_advisory(
     act: Act, sample: Sample, tmp_path: Path
 ) -> None:
@@ -155,9 +132,8 @@ def test_the_label_runs_heavy_sessions_and_a_closed_gate_is_green(
         ended = act.run(sample, "pull_request", payload, den=quick_den, workflow="noxden-heavy.yml")
         return ended.jobs
 
-    without = go(make_pull_request("docs", "$(touch canary); `touch canary`", "'\"; touch canary"))
+    without = go(make_pull_request("docs"))
     assert without == {"plan": "succeeded", "required": "succeeded"}
-    assert not list(sample.path.rglob("canary"))
     assert go(make_pull_request("run-heavy-deps", action="labeled")) == {
         "plan": "succeeded", "gated": "succeeded", "required": "succeeded",
     }  # fmt: skip
