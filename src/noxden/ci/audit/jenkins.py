@@ -44,7 +44,8 @@ def read_jenkinsfile(path: str, text: str, *, made: bool) -> Pipeline:
     settings: dict[Block, list[Call]] = {}
     for call in calls:
         around = list(call.block.around())
-        settings.setdefault(_find_holder(call), []).append(call)
+        if (holder := _find_holder(call)) is not call.block:
+            settings.setdefault(holder, []).append(call)
         for block in around:
             inside.setdefault(block, []).append(call)
         if call.name in _SHELLS and call.texts:
@@ -68,7 +69,7 @@ def _read_stage(
     names = {one.name for one in near} | {one.name for one in stage.around()}
     return Job(
         "jenkins",
-        stage.title or "pipeline",
+        stage.title or stage.name or "pipeline",
         Place(path, stage.line),
         installs=done.installs,
         caches=tuple(_find_caches(path, near)),
