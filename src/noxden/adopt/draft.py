@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from noxden.adopt.groups import find_groups
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ class Draft:
             self.settings.setdefault(table, {})[key] = value
 
     def require(self, group: str, requirements: Iterable[str]) -> None:
-        """Add ``requirements`` to a dependency group."""
-        added = self.groups.setdefault(group, [])
+        """Add ``requirements`` to a dependency group, under the spelling that it has already."""
+        spelled = {canonicalize_name(name): name for name in self.facts.groups}
+        added = self.groups.setdefault(spelled.get(canonicalize_name(group), group), [])
         added += [one for one in requirements if one not in added]
 
     def holding(self, groups: Iterable[str]) -> frozenset[str]:

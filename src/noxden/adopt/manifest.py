@@ -31,22 +31,22 @@ def extend_manifest(text: str, proposal: Proposal, place: str) -> str:
         UsageError: tables are spelled in a way that leaves no room for additions, such as an
             inline table; ``place`` says where.
     """
-    wanted = _compute_wanted(tomllib.loads(text), proposal)
     windows = "\r\n" in text and "\n" not in text.replace("\r\n", "")
     made = text.replace("\r\n", "\n") if windows else text
-    try:
-        for path, rows in _list_additions(proposal):
+    for path, rows in _list_additions(proposal):
+        wanted = _compute_wanted(tomllib.loads(made), path, rows)
+        try:
             made = _add_rows(made, path, rows)
-        done = tomllib.loads(made) == wanted
-    except (tomllib.TOMLDecodeError, ValueError, TypeError, AttributeError):
-        done = False
-    if not done:
-        tables = ", ".join(f"[{'.'.join(path)}]" for path, _ in _list_additions(proposal))
-        message = (
-            f"{place} is spelled in a way that init cannot add to; write {tables} as tables of "
-            f"their own, then noxden init again"
-        )
-        raise UsageError(message)
+            done = tomllib.loads(made) == wanted
+        except (tomllib.TOMLDecodeError, ValueError, TypeError, AttributeError):
+            done = False
+        if not done:
+            table = f"[{'.'.join(path)}]"
+            message = (
+                f"{place} has no {table} that init could add to, it is spelled in another way; "
+                f"write it as a table with that header, then noxden init again"
+            )
+            raise UsageError(message)
     return made.replace("\n", "\r\n") if windows else made
 
 
@@ -60,15 +60,16 @@ def _list_additions(proposal: Proposal) -> list[tuple[tuple[str, ...], Mapping[s
     return [(path, rows) for path, rows in found if rows]
 
 
-def _compute_wanted(table: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
+def _compute_wanted(
+    table: Mapping[str, Any], path: tuple[str, ...], rows: Mapping[str, Any]
+) -> dict[str, Any]:
     """The data that the new text has to have."""
     wanted: dict[str, Any] = copy.deepcopy(dict(table))
-    for path, rows in _list_additions(proposal):
-        at = wanted
-        for name in path:
-            at = at.setdefault(name, {})
-        for key, value in rows.items():
-            at[key] = [*at.get(key, []), *value] if isinstance(value, tuple) else value
+    at = wanted
+    for name in path:
+        at = at.setdefault(name, {})
+    for key, value in rows.items():
+        at[key] = [*at.get(key, []), *value] if isinstance(value, tuple) else value
     return wanted
 
 

@@ -93,9 +93,9 @@ def _choose_sessions(facts: Facts, wishes: Wishes) -> Iterator[str]:
 def _leave_known(draft: Draft, sessions: tuple[str, ...]) -> list[str]:
     """The sessions that an existing noxfile lacks; it is told what to add, and never changed."""
     noxfile = draft.facts.noxfile
-    if draft.facts.has_tox:
-        draft.notes.append("tox goes on as it is; what it still does alone can become a session")
     if noxfile is None:
+        if draft.facts.has_tox:
+            draft.notes.append("tox stays as it is; what only it does can become a session")
         return list(sessions)
     known = set(noxfile.factories) | (set(sessions) if "register" in noxfile.factories else set())
     missing = [name for name in sessions if name not in known]

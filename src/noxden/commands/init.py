@@ -132,7 +132,9 @@ def _render(proposal: Proposal, changes: Sequence[Change]) -> Iterator[str]:
     """The diff, then what people should know."""
     from noxden.adopt.changes import render_diff
 
-    if not changes:
+    if not changes and proposal.notes:
+        yield "nothing to write"
+    elif not changes:
         yield "nothing to do: the project has its sessions, groups and settings"
     for change in changes:
         yield from render_diff(change)
