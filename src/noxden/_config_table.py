@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from noxden._frequency import is_cron, parse_frequency
 from noxden._rule import make_rule
-from noxden.config import MAPS, NESTED, TABLES, Config, DeviceConfig
+from noxden.config import MAPS, NESTED, PROVIDERS, TABLES, Config, DeviceConfig
 from noxden.den.layout import find_memo
 from noxden.den.limits import parse_age, parse_size
 from noxden.den.memo import compute_digest, recall, remember
@@ -204,7 +204,7 @@ def _check_ci(ci: CiConfig, file: Path) -> None:
     Raises:
         UsageError: with the place of the value, and what it may be.
     """
-    known = _one_of("github", "forgejo", "gitlab", "jenkins")
+    known = _one_of(*PROVIDERS)
     said = {f"providers[{at}]": _find_wrong(known, one) for at, one in enumerate(ci.providers)}
     for at, name in enumerate(ci.secrets):
         if not _SECRET.fullmatch(name):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "PROVIDERS",
     "CiConfig",
     "ClusterConfig",
     "Config",
@@ -242,6 +243,10 @@ class JenkinsConfig(NamedTuple):
     """Runs the enabled subset of upstream's tests: ``nox -s device -- --stage 0``."""
     push: str = ""
     """Pushes the image; only on the branch of ``ci.branch``, after everything has passed."""
+
+
+PROVIDERS = ("github", "forgejo", "gitlab", "jenkins")
+"""The CI systems that files can be written for."""
 
 
 class CiConfig(NamedTuple):

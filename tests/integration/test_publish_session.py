@@ -320,7 +320,7 @@ def test_the_project_itself_is_published_once_and_only_as_it_was_checked(
     packed = nox(release, "-s", "packaging")
     assert packed.code == 0, packed.text
     with serving_uploads(packages) as url:
-        dry = nox(release, "-s", "publish", "--", "project", url, "--dry-run")
+        dry = nox(release, "-s", "publish", "--", "project", "--dry-run", url)
         assert f"1.0, tag v1.0: 2 files, would be uploaded to {url}" in dry.text
         assert list(packages.iterdir()) == []
         first = nox(release, "-s", "publish", "--", "project", url, env=ours)

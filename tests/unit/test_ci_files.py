@@ -167,6 +167,9 @@ def test_a_release_is_published_without_a_token_where_that_can_be(root: Path) ->
     found = render(root, publish_url="https://packages.example/legacy/", environment="production")
     github = read(found[".github/workflows/noxden-release.yml"])["jobs"]["publish"]
     assert github["environment"] == "production"
+    built = read(found[".github/workflows/noxden-release.yml"])["jobs"]["build"]["steps"]
+    # SHA256SUMS beside them is no distribution.
+    assert built[-1]["with"]["path"] == ".noxden/packaging/dist/*.*"
     assert github["permissions"] == {"id-token": "write"}
     assert github["steps"][-1]["with"]["repository-url"] == "https://packages.example/legacy/"
     assert "secrets" not in found[".github/workflows/noxden-release.yml"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 
 from noxden.errors import UsageError
 from noxden.lock.request import Request
-from noxden.sessions.wheelhouse import WheelhouseSettings, _add_options
+from noxden.sessions.factory import _make_parser, _parse
+from noxden.sessions.wheelhouse import _KIND, WheelhouseSettings
 from noxden.sessions.wheelhouse_plan import Order, Wanted, collect_groups, plan_order
 
 SETTINGS = WheelhouseSettings(("test", "heavy"), ())
@@ -23,10 +22,8 @@ dev-dependencies = []
 
 
 def plan(line: str, settings: WheelhouseSettings = SETTINGS) -> Order:
-    parser = argparse.ArgumentParser(prog="nox -s wheelhouse --", allow_abbrev=False)
-    _add_options(parser)
-    options, rest = parser.parse_known_args(line.split())
-    return plan_order(settings, options, rest, MANIFEST)
+    options, _ = _parse(_KIND, _make_parser(_KIND, "wheelhouse"), line.split())
+    return plan_order(settings, options, MANIFEST)
 
 
 def test_without_names_it_is_what_the_heavy_session_selects() -> None:
@@ -74,14 +71,14 @@ def test_the_folder_may_stand_anywhere_after_export(line: str) -> None:
     [
         ("", "name an action after --: fetch, pull, push, export, verify, list, prune"),
         ("fech", "wheelhouse has no action 'fech'; did you mean fetch?"),
-        ("fetch --grup a", "wheelhouse takes no '--grup'; did you mean --group?"),
+        ("fetch --grup a", "nox -s wheelhouse -- takes no '--grup'; did you mean --group?"),
         ("fetch out", "'out' is for export, not for fetch"),
         ("fetch --all", "--all is for verify, not for fetch"),
         ("pull --repair", "--repair is for verify, not for pull"),
         ("verify --dry-run", "--dry-run is for prune, not for verify"),
         ("pull --replace", "--replace is for push, not for pull"),
         ("export", "name the folder to write to: export DIR"),
-        ("export one two", "wheelhouse takes no 'two'; known: "),
+        ("export one two", "nox -s wheelhouse -- takes no 'two'; known: "),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_advice(line: str, message: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noxden.commands._options import as_json, examples
+from noxden.config import PROVIDERS
 from noxden.errors import UsageError, WorkError
 from noxden.render import print_json, print_lines
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from noxden.cli import Caller
 
 __all__ = ["check", "write"]
-
-_PROVIDERS = ("github", "forgejo", "gitlab", "jenkins")
 
 
 @click.command(
@@ -34,7 +33,7 @@ _PROVIDERS = ("github", "forgejo", "gitlab", "jenkins")
     "--provider",
     "providers",
     multiple=True,
-    type=click.Choice(_PROVIDERS),
+    type=click.Choice(PROVIDERS),
     help="Write for this system, not for those of [tool.noxden.ci] providers. Repeatable.",
 )
 @click.option(

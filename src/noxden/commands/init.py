@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noxden.commands._options import as_json, examples
+from noxden.config import PROVIDERS
 from noxden.errors import UsageError
 from noxden.render import print_json, print_lines
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from noxden.adopt.propose import Wishes
     from noxden.adopt.values import Change, Facts, Proposal
     from noxden.cli import Caller
-
-_PROVIDERS = ("github", "forgejo", "gitlab", "jenkins")
 
 
 @click.command(
@@ -38,7 +37,7 @@ _PROVIDERS = ("github", "forgejo", "gitlab", "jenkins")
     "--provider",
     "providers",
     multiple=True,
-    type=click.Choice(_PROVIDERS),
+    type=click.Choice(PROVIDERS),
     help="Write CI files for this system, not for those that the project uses. Repeatable.",
 )
 @click.option("--no-ci", is_flag=True, help="Write no CI files.")

@@ -422,7 +422,8 @@ def _parse(
     if "--" in ours:
         at = ours.index("--")
         ours, others = ours[:at], ours[at + 1 :]
-    options, unknown = parser.parse_known_args(ours)
+    # Words that stand for something may come after options too.
+    options, unknown = parser.parse_known_intermixed_args(ours)
     rest = (*unknown, *others)
     if rest and not kind.passes_on:
         known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001

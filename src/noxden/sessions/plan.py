@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noxden.ci.plan.values import PIPELINES
 from noxden.sessions.factory import FactoryArguments, Kind, entry_point, override, register
 from noxden.sessions.options import SessionOptions
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from noxden.sessions.output import StepResult
 
 __all__ = ["PlanSettings", "plan"]
-
-_PIPELINES = ("checks", "heavy", "device", "all")
 
 _HELP = """\
 pipelines:
@@ -68,7 +67,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _HELP.format(name=parser.prog.split()[2])
     parser.add_argument(
-        "--pipeline", choices=_PIPELINES, help="which sessions to plan (default: all)"
+        "--pipeline", choices=PIPELINES, help="which sessions to plan (default: all)"
     )
     parser.add_argument(
         "--changed-since",

@@ -104,7 +104,7 @@ def _show(run: Run, plan: Plan, shown: dict[str, Any]) -> None:
             " ".join(job.runner),
             f"{job.timeout} min",
             "yes" if job.blocking else "no",
-            job.cache.key[-64:][:12] if job.cache.key else "-",
+            job.cache.key.removeprefix(job.cache.prefix)[:12] or "-",
         )
         for job in plan.jobs
     ]

@@ -126,6 +126,4 @@ _KIND = Kind(
     "Fetch, move, export and verify the wheels of the lock",
     _work,
     _add_options,
-    # argparse cannot take DIR after an option; it comes with the other words.
-    passes_on="the action",
 )

@@ -11,7 +11,6 @@ from noxden.sessions.factory import refuse_unknown
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from noxden.sessions.wheelhouse import WheelhouseSettings
 
@@ -57,12 +56,8 @@ class Order(NamedTuple):
     wanted: tuple[Wanted, ...]
 
 
-def plan_order(
-    settings: WheelhouseSettings, options: argparse.Namespace, rest: Sequence[str], manifest: bytes
-) -> Order:
+def plan_order(settings: WheelhouseSettings, options: argparse.Namespace, manifest: bytes) -> Order:
     """The order that the words after ``--`` spell; ``manifest`` is pyproject.toml.
-
-    ``rest`` are the words that the parser of the session did not take.
 
     Raises:
         UsageError: there is no such action or option, or they do not go together.
@@ -71,7 +66,7 @@ def plan_order(
     if not options.action:
         message = f"name an action after --: {', '.join(ACTIONS)}"
         raise UsageError(message)
-    folder = _find_folder(options, rest)
+    folder: str = options.folder
     for name, action in _ONLY.items():
         given = folder if name == "folder" else getattr(options, name)
         if given and options.action != action:
@@ -82,20 +77,6 @@ def plan_order(
         message = "name the folder to write to: export DIR"
         raise UsageError(message)
     return Order(options.action, folder, _plan_wanted(settings, options, manifest))
-
-
-def _find_folder(options: argparse.Namespace, rest: Sequence[str]) -> str:
-    """The folder, which argparse leaves among the other words where an option comes before it."""
-    words: list[str] = [word for word in (options.folder, *rest) if word]
-    if len(words) == 1 and not words[0].startswith("-"):
-        return words[0]
-    wrong = [word for word in words if word.startswith("-")] or words[1:]
-    known = [f"--{name.replace('_', '-')}" for name in vars(options) if name not in _POSITIONAL]
-    refuse_unknown(wrong, known, "wheelhouse takes no")
-    return ""
-
-
-_POSITIONAL = ("action", "folder")
 
 
 def _plan_wanted(

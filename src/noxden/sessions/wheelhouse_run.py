@@ -45,7 +45,7 @@ def run_wheelhouse(settings: WheelhouseSettings, run: Run) -> tuple[StepResult, 
         NoxdenError: it could not be done, or something is wrong with the store.
     """
     manifest = (run.project / "pyproject.toml").read_bytes()
-    order = plan_order(settings, run.options, run.rest, manifest)
+    order = plan_order(settings, run.options, manifest)
     # uv too would ask the net: for a package that the lock has by its URL, while it exports.
     alone = {"NOXDEN_OFFLINE": "1"} if order.action == "pull" else {}
     env = {**os.environ, **collect_variables(run), **alone}

@@ -47,7 +47,10 @@ def plan_jobs(
             continue
         found = _plan_stages if session.kind == "device" else _plan_session
         for one in found(session, trigger, config):
-            (jobs if isinstance(one, Job) else skipped).append(one)  # type: ignore[arg-type]
+            if isinstance(one, Job):
+                jobs.append(one)
+            else:
+                skipped.append(one)
     return Plan(tuple(jobs), tuple(skipped))
 
 
